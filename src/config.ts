@@ -1,0 +1,292 @@
+/**
+ * The environment as a frozen configuration. The only reader of `process.env`; it names every mistake at once
+ * and never guesses. docs/reference/config.md explains each variable, and a test compares the two.
+ */
+import { accessSync, constants } from 'node:fs';
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import ipaddr from 'ipaddr.js';
+import { LOG_LEVELS, type LogLevel } from './base/log.ts';
+import { DEFAULT_PRICES, type PriceTable, parsePrices } from './domain/price.ts';
+
+/** Every variable with its default as one would write it; empty means unset. */
+export const CONFIG_DEFAULTS = {
+  HTTP_HOST: '127.0.0.1',
+  HTTP_PORT: '8080',
+  HTTPS_PORT: '8443',
+  TLS_CERT: '',
+  TLS_KEY: '',
+  TRUSTED_PROXIES: '',
+  METRICS_PORT: '9464',
+  DATA_DIR: './data',
+  DATABASE_URL: '',
+  LOG_LEVEL: 'info',
+  PRICES: DEFAULT_PRICES,
+  REFUND_UNDELIVERED: 'no',
+  RECEIPT_GRACE_S: '3600',
+  RETENTION_DAYS: '90',
+  ACCEPT_LINGER_MS: '5',
+  CALLBACK_ALLOW: '',
+  CALLBACK_CONCURRENCY: '64',
+  CALLBACK_CONCURRENCY_PER_HOST: '8',
+  SIMULATOR: '',
+  SANDBOX_PUBLIC: 'no',
+  SMSC_PORT: '2775',
+  SIMULATOR_LATENCY_MS: '0',
+  SIMULATOR_RECEIPT_DELAY_MS: '200',
+  SIMULATOR_THROTTLE: '0',
+  SIMULATOR_ERROR_RATE: '0',
+  TEST_CLOCK: 'no',
+} as const;
+
+export type ConfigVariable = keyof typeof CONFIG_DEFAULTS;
+
+export interface Config {
+  readonly httpHost: string;
+  /** Ports: 0 takes any free one. */
+  readonly httpPort: number;
+  readonly httpsPort: number | 'off';
+  /** Absent: a self-signed certificate is made. */
+  readonly tls: { readonly certificatePath: string; readonly keyPath: string } | undefined;
+  /** CIDRs whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
+  readonly metricsPort: number | 'off';
+  /** Absolute. */
+  readonly dataDir: string;
+  /** May name several hosts; absent: the embedded PostgreSQL under `dataDir`. */
+  readonly databaseUrl: string | undefined;
+  readonly logLevel: LogLevel;
+  readonly prices: PriceTable;
+  readonly refundUndelivered: boolean;
+  readonly receiptGraceSeconds: number;
+  readonly retentionDays: number;
+  readonly acceptLingerMs: number;
+  /** CIDRs that callbacks may reach beside global addresses; holds loopback while the simulator is on. */
+  readonly callbackAllow: readonly string[];
+  readonly callbackConcurrency: number;
+  readonly callbackConcurrencyPerHost: number;
+  readonly sandboxPublic: boolean;
+  readonly testClock: boolean;
+  readonly simulator: SimulatorConfig;
+}
+
+export interface SimulatorConfig {
+  readonly enabled: boolean;
+  readonly smscPort: number;
+  readonly latencyMs: number;
+  readonly receiptDelayMs: number;
+  /** Segments a second over which it answers ESME_RTHROTTLED; 0 never does. */
+  readonly throttleSegmentsPerSecond: number;
+  /** Share of submits that it refuses, 0 to 1. */
+  readonly errorRate: number;
+}
+
+export type LoadedConfig = { ok: true; config: Config } | { ok: false; mistakes: string[] };
+
+const LOOPBACK = ['127.0.0.0/8', '::1/128'];
+const MAX_PORT = 65_535;
+const DAY_SECONDS = 86_400;
+const YES = ['on', 'yes', 'true', '1'];
+const NO = ['off', 'no', 'false', '0'];
+/** One host, or several with commas; a socket directory comes as ?host=. Whether it answers is seen when connecting. */
+const DATABASE_URL_SHAPE = /^postgres(?:ql)?:\/\/(?:[^@/\s]+@)?(?:[^,/\s?@]+(?:,[^,/\s?@]+)*)?\/[^/\s?]+(?:\?\S*)?$/;
+
+/** Reads and checks `env`; unknown variables are not looked at. Touches the disk only to see that the TLS files are there. */
+export function loadConfig(env: NodeJS.ProcessEnv = process.env): LoadedConfig {
+  const reader = new VariableReader(env);
+  const databaseUrl = readDatabaseUrl(reader);
+  const enabled = reader.isSet('SIMULATOR') ? reader.boolean('SIMULATOR') : databaseUrl === undefined;
+  const callbackAllow = [...reader.networks('CALLBACK_ALLOW'), ...(enabled ? LOOPBACK : [])];
+  const config: Config = {
+    httpHost: readHost(reader),
+    httpPort: reader.port('HTTP_PORT'),
+    httpsPort: reader.portOrOff('HTTPS_PORT'),
+    tls: readTls(reader),
+    trustedProxies: reader.networks('TRUSTED_PROXIES'),
+    metricsPort: reader.portOrOff('METRICS_PORT'),
+    dataDir: resolve(reader.text('DATA_DIR')),
+    databaseUrl,
+    logLevel: readLogLevel(reader),
+    prices: readPrices(reader),
+    refundUndelivered: reader.boolean('REFUND_UNDELIVERED'),
+    receiptGraceSeconds: reader.integer('RECEIPT_GRACE_S', 0, 30 * DAY_SECONDS),
+    retentionDays: reader.integer('RETENTION_DAYS', 4, 3_650),
+    acceptLingerMs: reader.integer('ACCEPT_LINGER_MS', 0, 1_000),
+    callbackAllow: [...new Set(callbackAllow)],
+    callbackConcurrency: reader.integer('CALLBACK_CONCURRENCY', 1, 10_000),
+    callbackConcurrencyPerHost: reader.integer('CALLBACK_CONCURRENCY_PER_HOST', 1, 10_000),
+    sandboxPublic: reader.boolean('SANDBOX_PUBLIC'),
+    testClock: reader.boolean('TEST_CLOCK'),
+    simulator: {
+      enabled,
+      smscPort: reader.port('SMSC_PORT'),
+      latencyMs: reader.integer('SIMULATOR_LATENCY_MS', 0, 3_600_000),
+      receiptDelayMs: reader.integer('SIMULATOR_RECEIPT_DELAY_MS', 0, 3_600_000),
+      throttleSegmentsPerSecond: reader.integer('SIMULATOR_THROTTLE', 0, 1_000_000),
+      errorRate: reader.share('SIMULATOR_ERROR_RATE'),
+    },
+  };
+  checkTogether(config, reader);
+  return reader.mistakes.length > 0
+    ? { ok: false, mistakes: reader.mistakes }
+    : { ok: true, config: freezeDeep(config) };
+}
+
+/** Rules between variables; those of one variable are checked where it is read. */
+function checkTogether(config: Config, reader: VariableReader): void {
+  if (config.simulator.enabled && !config.sandboxPublic && !isLoopback(config.httpHost)) {
+    reader.refuse(
+      'HTTP_HOST',
+      'while the simulator is on, its demo accounts have a known password: only a loopback address is allowed, or SANDBOX_PUBLIC=yes',
+    );
+  }
+  const portUsers = new Map<number, ConfigVariable>();
+  const ports: [ConfigVariable, number | 'off'][] = [
+    ['HTTP_PORT', config.httpPort],
+    ['HTTPS_PORT', config.httpsPort],
+    ['METRICS_PORT', config.metricsPort],
+    ['SMSC_PORT', config.simulator.enabled ? config.simulator.smscPort : 'off'],
+  ];
+  for (const [name, port] of ports) {
+    // A port that could not be read counts as 0 and was named already.
+    if (port === 'off' || port === 0) continue;
+    const other = portUsers.get(port);
+    if (other !== undefined) reader.refuse(name, `is the same port as ${other}`);
+    portUsers.set(port, name);
+  }
+}
+
+function readHost(reader: VariableReader): string {
+  const host = reader.text('HTTP_HOST');
+  const isName = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(host) && !/^[\d.]+$/.test(host);
+  if (isIP(host) === 0 && !isName) reader.refuse('HTTP_HOST', 'is neither an address nor a host name');
+  return host;
+}
+
+function isLoopback(host: string): boolean {
+  if (host.toLowerCase() === 'localhost') return true;
+  return ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback';
+}
+
+function readDatabaseUrl(reader: VariableReader): string | undefined {
+  if (!reader.isSet('DATABASE_URL')) return undefined;
+  const url = reader.text('DATABASE_URL');
+  // The value holds a password and is never repeated.
+  if (!DATABASE_URL_SHAPE.test(url)) {
+    reader.refuseSilently('DATABASE_URL', 'must look like postgres://user:password@host:5432/database');
+  }
+  return url;
+}
+
+function readTls(reader: VariableReader): Config['tls'] {
+  const names = ['TLS_CERT', 'TLS_KEY'] as const;
+  const [certificate, key] = names.map((name) => (reader.isSet(name) ? reader.text(name) : undefined));
+  if (certificate === undefined && key === undefined) return undefined;
+  for (const name of names) {
+    if (!reader.isSet(name)) reader.refuseSilently(name, 'is missing: TLS_CERT and TLS_KEY come together');
+    else if (!isReadable(reader.text(name))) reader.refuse(name, 'cannot be read');
+  }
+  return { certificatePath: resolve(certificate ?? ''), keyPath: resolve(key ?? '') };
+}
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function readLogLevel(reader: VariableReader): LogLevel {
+  const text = reader.text('LOG_LEVEL').toLowerCase();
+  const level = LOG_LEVELS.find((known) => known === text);
+  if (level === undefined) reader.refuse('LOG_LEVEL', `must be one of ${LOG_LEVELS.join(', ')}`);
+  return level ?? 'info';
+}
+
+function readPrices(reader: VariableReader): PriceTable {
+  const prices = parsePrices(reader.text('PRICES'));
+  if (!('error' in prices)) return prices;
+  reader.refuse('PRICES', prices.error);
+  return { byPrefix: new Map(), longestPrefixDigits: 0, otherwise: 0 };
+}
+
+/** Reads single variables; what is wrong is kept in `mistakes` and answered with a harmless value. */
+class VariableReader {
+  readonly mistakes: string[] = [];
+  readonly #env: NodeJS.ProcessEnv;
+
+  constructor(env: NodeJS.ProcessEnv) {
+    this.#env = env;
+  }
+
+  /** An empty value counts as unset, as shells and compose files produce it. */
+  isSet(name: ConfigVariable): boolean {
+    return (this.#env[name] ?? '').trim() !== '';
+  }
+
+  text(name: ConfigVariable): string {
+    return this.isSet(name) ? (this.#env[name] ?? '').trim() : CONFIG_DEFAULTS[name];
+  }
+
+  refuse(name: ConfigVariable, reason: string): void {
+    this.mistakes.push(`${name}=${this.text(name)}: ${reason}`);
+  }
+
+  /** For values that must not be shown, or are not there. */
+  refuseSilently(name: ConfigVariable, reason: string): void {
+    this.mistakes.push(`${name}: ${reason}`);
+  }
+
+  boolean(name: ConfigVariable): boolean {
+    const text = this.text(name).toLowerCase();
+    if (YES.includes(text)) return true;
+    if (!NO.includes(text)) this.refuse(name, 'must be yes or no (also on/off, true/false, 1/0)');
+    return false;
+  }
+
+  integer(name: ConfigVariable, least: number, most: number): number {
+    const text = this.text(name);
+    const value = Number(text);
+    if (/^\d{1,15}$/.test(text) && value >= least && value <= most) return value;
+    this.refuse(name, `must be a whole number from ${least} to ${most}`);
+    return least;
+  }
+
+  /** From 0 to 1. */
+  share(name: ConfigVariable): number {
+    const text = this.text(name);
+    const value = Number(text);
+    if (/^\d+(\.\d+)?$/.test(text) && value <= 1) return value;
+    this.refuse(name, 'must be a number from 0 to 1');
+    return 0;
+  }
+
+  port(name: ConfigVariable): number {
+    return this.integer(name, 0, MAX_PORT);
+  }
+
+  portOrOff(name: ConfigVariable): number | 'off' {
+    return this.text(name).toLowerCase() === 'off' ? 'off' : this.port(name);
+  }
+
+  /** CIDRs and single addresses, separated by commas or blanks, each written back as a CIDR. */
+  networks(name: ConfigVariable): string[] {
+    const networks: string[] = [];
+    for (const part of this.text(name).split(/[\s,]+/)) {
+      if (part === '') continue;
+      if (ipaddr.isValidCIDR(part)) networks.push(part);
+      else if (isIP(part) !== 0) networks.push(`${part}/${isIP(part) === 4 ? 32 : 128}`);
+      else this.refuse(name, `"${part}" is neither a CIDR nor an address`);
+    }
+    return networks;
+  }
+}
+
+function freezeDeep<T extends object>(value: T): T {
+  for (const inner of Object.values(value)) {
+    if (typeof inner === 'object' && inner !== null) freezeDeep(inner);
+  }
+  return Object.freeze(value);
+}
