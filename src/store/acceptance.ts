@@ -1,0 +1,157 @@
+/**
+ * The one statement that charges, stores and enqueues a batch of messages, and the look-up that makes it
+ * safe to run again after a connection was lost in COMMIT.
+ */
+import type { Queryable, StageConnection, Statement } from './database.ts';
+
+export interface AcceptRow {
+  readonly msgid: number;
+  readonly accountId: number;
+  readonly accountVersion: number;
+  readonly mobile: string;
+  readonly body: string;
+  readonly segments: number;
+  readonly points: number;
+  /** Points of this account's rows up to and with this one; the balance must cover it. */
+  readonly runningPoints: number;
+  /** Segments of this account at this operator up to and with this one; its place in the fair order. */
+  readonly runningSegments: number;
+  readonly dueAtMs: number | undefined;
+  readonly validitySeconds: number;
+  readonly drurl: string | undefined;
+  readonly operatorId: number;
+  readonly sourceAddress: string | undefined;
+}
+
+export interface RejectedRow {
+  readonly msgid: number;
+  /** The account's settings changed since the request was authenticated. */
+  readonly stale: boolean;
+  readonly balance: number;
+}
+
+const INPUT = `
+  input AS (
+    SELECT * FROM unnest($2::bigint[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::smallint[], $8::int[], $9::bigint[],
+      $10::bigint[], $11::float8[], $12::int[], $13::text[], $14::smallint[], $15::text[])
+    AS r(msgid, account_id, account_version, mobile, body, segments, points, running_points, running_segments, due_ms, validity_s,
+      drurl, operator_id, source_address)
+  )`;
+
+const NOW = 'to_timestamp($1 / 1000.0)';
+
+const ACCEPT_BATCH: Statement = {
+  name: 'accept-batch',
+  text: `
+WITH ${INPUT}, locked AS (
+  SELECT account_id, balance, version, share FROM accounts
+  WHERE account_id = ANY ($3::int[])
+  ORDER BY account_id
+  FOR NO KEY UPDATE
+), judged AS MATERIALIZED (
+  SELECT input.*, locked.balance, locked.share, locked.version <> input.account_version AS stale,
+         locked.version = input.account_version AND input.running_points <= locked.balance AS good
+  FROM input JOIN locked USING (account_id)
+), good AS MATERIALIZED (
+  SELECT * FROM judged WHERE good
+), charges AS (
+  SELECT account_id, sum(points)::bigint AS points, count(*)::int AS messages, min(msgid) AS first_msgid, max(msgid) AS last_msgid
+  FROM good GROUP BY account_id
+), charged AS (
+  UPDATE accounts a SET balance = a.balance - c.points FROM charges c WHERE a.account_id = c.account_id
+), noted AS (
+  INSERT INTO ledger (account_id, at, kind, points, messages, first_msgid, last_msgid)
+  SELECT account_id, ${NOW}, 'charge', -points, messages, first_msgid, last_msgid FROM charges
+), stored AS (
+  INSERT INTO messages (msgid, account_id, accepted_at, due_at, expires_at, scheduled, mobile, body, segments, points, drurl)
+  SELECT msgid, account_id, ${NOW}, coalesce(to_timestamp(due_ms / 1000.0), ${NOW}),
+         coalesce(to_timestamp(due_ms / 1000.0), ${NOW}) + make_interval(secs => validity_s),
+         due_ms IS NOT NULL, mobile, body, segments, points, drurl
+  FROM good
+), totals AS (
+  SELECT operator_id, account_id, share, max(running_segments) AS segments
+  FROM good WHERE due_ms IS NULL GROUP BY operator_id, account_id, share
+), base AS MATERIALIZED (
+  SELECT t.operator_id, t.account_id, t.share, t.segments, greatest(o.rank, coalesce(f.rank, 0)) AS rank
+  FROM totals t JOIN operators o USING (operator_id) LEFT JOIN fair_ranks f USING (operator_id, account_id)
+), ranks AS (
+  INSERT INTO fair_ranks AS f (operator_id, account_id, rank)
+  SELECT operator_id, account_id, rank + segments / share FROM base ORDER BY operator_id, account_id
+  ON CONFLICT (operator_id, account_id) DO UPDATE SET rank = greatest(f.rank, EXCLUDED.rank)
+), queued AS (
+  INSERT INTO queue (msgid, operator_id, rank, account_id, mobile, body, segments, source_address, accepted_at, expires_at)
+  SELECT g.msgid, g.operator_id, b.rank + g.running_segments / b.share, g.account_id, g.mobile, g.body, g.segments, g.source_address,
+         ${NOW}, ${NOW} + make_interval(secs => g.validity_s)
+  FROM good g JOIN base b USING (operator_id, account_id)
+  WHERE g.due_ms IS NULL
+), scheduled AS (
+  INSERT INTO deferred (msgid, due_at, why, operator_id, account_id, mobile, body, segments, source_address, accepted_at, expires_at)
+  SELECT msgid, to_timestamp(due_ms / 1000.0), 'scheduled', operator_id, account_id, mobile, body, segments, source_address, ${NOW},
+         to_timestamp(due_ms / 1000.0) + make_interval(secs => validity_s)
+  FROM good WHERE due_ms IS NOT NULL
+)
+SELECT msgid, stale, balance FROM judged WHERE NOT good`,
+};
+
+/** Charges, stores and enqueues what the balances cover; gives the rows it did not take, with the reason. */
+export function acceptBatch(db: Queryable, nowMs: number, rows: readonly AcceptRow[]): Promise<RejectedRow[]> {
+  return db.query<RejectedRow>(ACCEPT_BATCH, [
+    nowMs,
+    rows.map((row) => row.msgid),
+    rows.map((row) => row.accountId),
+    rows.map((row) => row.accountVersion),
+    rows.map((row) => row.mobile),
+    rows.map((row) => row.body),
+    rows.map((row) => row.segments),
+    rows.map((row) => row.points),
+    rows.map((row) => row.runningPoints),
+    rows.map((row) => row.runningSegments),
+    rows.map((row) => row.dueAtMs ?? null),
+    rows.map((row) => row.validitySeconds),
+    rows.map((row) => row.drurl ?? null),
+    rows.map((row) => row.operatorId),
+    rows.map((row) => row.sourceAddress ?? null),
+  ]);
+}
+
+const LOCK_ACCOUNTS: Statement = {
+  name: 'lock-accounts',
+  text: 'SELECT account_id FROM accounts WHERE account_id = ANY ($1::int[]) ORDER BY account_id FOR NO KEY UPDATE',
+};
+
+const STORED_MSGIDS: Statement = {
+  name: 'stored-msgids',
+  text: 'SELECT msgid FROM messages WHERE msgid = ANY ($1::bigint[])',
+};
+
+/**
+ * The same batch once more, after its outcome was lost. The accounts are locked first: a first attempt that still
+ * runs holds these locks, so that afterwards it is either visible or will fail on the msgids stored here.
+ */
+export function acceptBatchAgain(
+  connection: StageConnection,
+  nowMs: number,
+  rows: readonly AcceptRow[],
+): Promise<RejectedRow[]> {
+  return connection.transaction(async (tx) => {
+    await tx.query(LOCK_ACCOUNTS, [rows.map((row) => row.accountId)]);
+    const stored = await tx.query<{ msgid: number }>(STORED_MSGIDS, [rows.map((row) => row.msgid)]);
+    const known = new Set(stored.map((row) => row.msgid));
+    const missing = rows.filter((row) => !known.has(row.msgid));
+    return missing.length === 0 ? [] : acceptBatch(tx, nowMs, missing);
+  });
+}
+
+const NEXT_BLOCK: Statement = { name: 'next-msgid-block', text: "SELECT nextval('msgid_blocks') AS first" };
+
+/** Ids a block holds; the sequence's INCREMENT BY. */
+export const MSGID_BLOCK_SIZE = 1000;
+/** The last id there is (spec README point 11). */
+export const LAST_MSGID = 99_999_999_999;
+
+/** Takes the next block of msgids: its first id. */
+export async function takeMsgidBlock(db: Queryable): Promise<number> {
+  const [row] = await db.query<{ first: number }>(NEXT_BLOCK, []);
+  if (!row) throw new Error('nextval gave no row');
+  return row.first;
+}

@@ -1,0 +1,174 @@
+/** Incoming messages and their segments; an arrival and the callback it owes are one transaction. */
+import type { Queryable, Statement } from './database.ts';
+
+export interface IncomingRow {
+  readonly seq: number;
+  readonly receivedAtMs: number;
+  /** E.164 digits, or what the operator gave when that is no number. */
+  readonly mobile: string;
+  readonly text: string;
+}
+
+const BELONGS: Statement = {
+  name: 'number-belongs',
+  text: 'SELECT 1 FROM numbers WHERE snumber = $1 AND account_id = $2',
+};
+
+export async function numberBelongsTo(db: Queryable, snumber: string, accountId: number): Promise<boolean> {
+  return (await db.query(BELONGS, [snumber, accountId])).length > 0;
+}
+
+const OF_DAY: Statement = {
+  name: 'incoming-of-day',
+  text: `SELECT seq, (extract(epoch FROM received_at) * 1000)::float8 AS "receivedAtMs", mobile, body AS text
+         FROM incoming
+         WHERE snumber = $1 AND account_id = $2 AND received_at >= to_timestamp($3 / 1000.0) AND received_at < to_timestamp($4 / 1000.0)
+         ORDER BY received_at, seq
+         LIMIT 10000`,
+};
+
+export function incomingOfDay(
+  db: Queryable,
+  query: { accountId: number; snumber: string; startMs: number; endMs: number },
+): Promise<IncomingRow[]> {
+  return db.query<IncomingRow>(OF_DAY, [query.snumber, query.accountId, query.startMs, query.endMs]);
+}
+
+export interface Arrival {
+  readonly operatorId: number;
+  readonly address: string;
+  readonly mobile: string;
+  readonly text: string;
+  /** Equal for two copies of one message: sender, address, text and reference. */
+  readonly fingerprint: string;
+  /** When it, or its first segment, came. */
+  readonly receivedAtMs: number;
+}
+
+export interface StoredArrival {
+  readonly seq: number;
+  readonly snumber: string | null;
+  readonly accountId: number | null;
+  readonly incomingUrl: string | null;
+}
+
+const STORE: Statement = {
+  name: 'store-incoming',
+  text: `
+INSERT INTO incoming (snumber, account_id, operator_id, address, mobile, body, received_at, fingerprint)
+SELECT n.snumber, n.account_id, $1, $2, $3, $4, to_timestamp($5 / 1000.0), $6
+FROM (SELECT 1) AS one LEFT JOIN numbers n ON n.address = $2
+WHERE NOT EXISTS (
+  SELECT FROM incoming WHERE fingerprint = $6 AND received_at > to_timestamp($5 / 1000.0) - interval '60 seconds'
+    AND received_at < to_timestamp($5 / 1000.0) + interval '60 seconds')
+RETURNING seq, snumber, account_id AS "accountId",
+  (SELECT incoming_url FROM accounts a WHERE a.account_id = incoming.account_id) AS "incomingUrl"`,
+};
+
+/** Stores an arrival for the account that has its address; undefined when the same one came within 60 s (spec README point 34). */
+export async function storeArrival(db: Queryable, arrival: Arrival): Promise<StoredArrival | undefined> {
+  const rows = await db.query<StoredArrival>(STORE, [
+    arrival.operatorId,
+    arrival.address,
+    arrival.mobile,
+    arrival.text,
+    arrival.receivedAtMs,
+    arrival.fingerprint,
+  ]);
+  return rows[0];
+}
+
+const OWE_PUSH: Statement = {
+  name: 'owe-incoming-push',
+  text: `INSERT INTO outbox (kind, account_id, url, host, payload, created_at, next_at, give_up_at)
+         VALUES ('incoming', $1, $2, lower(substring($2 FROM '^[A-Za-z]+://([^/?#]+)')), $3, to_timestamp($4 / 1000.0),
+                 to_timestamp($4 / 1000.0), to_timestamp($4 / 1000.0) + interval '24 hours')`,
+};
+
+/** The push of an arrival to the account's own URL; `payload` is the JSON of the moResp row. */
+export async function owePush(
+  db: Queryable,
+  push: { accountId: number; url: string; payload: string; nowMs: number },
+): Promise<void> {
+  await db.query(OWE_PUSH, [push.accountId, push.url, push.payload, push.nowMs]);
+}
+
+export interface ArrivedSegment {
+  readonly operatorId: number;
+  readonly mobile: string;
+  readonly address: string;
+  readonly reference: number;
+  readonly total: number;
+  readonly segment: number;
+  readonly text: string;
+}
+
+const STORE_SEGMENT: Statement = {
+  name: 'store-incoming-segment',
+  text: `INSERT INTO incoming_segments (operator_id, mobile, address, reference, total, segment, body, received_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, to_timestamp($8 / 1000.0))
+         ON CONFLICT DO NOTHING`,
+};
+
+export async function storeSegment(db: Queryable, segment: ArrivedSegment, nowMs: number): Promise<void> {
+  await db.query(STORE_SEGMENT, [
+    segment.operatorId,
+    segment.mobile,
+    segment.address,
+    segment.reference,
+    segment.total,
+    segment.segment,
+    segment.text,
+    nowMs,
+  ]);
+}
+
+export interface SegmentGroup {
+  readonly operatorId: number;
+  readonly mobile: string;
+  readonly address: string;
+  readonly reference: number;
+  readonly total: number;
+}
+
+const TAKE_GROUP: Statement = {
+  name: 'take-incoming-group',
+  text: `
+WITH present AS (
+  SELECT segment FROM incoming_segments
+  WHERE operator_id = $1 AND mobile = $2 AND address = $3 AND reference = $4 AND total = $5
+  FOR UPDATE
+)
+DELETE FROM incoming_segments
+WHERE operator_id = $1 AND mobile = $2 AND address = $3 AND reference = $4 AND total = $5
+  AND ($6 OR (SELECT count(*) FROM present) >= $5)
+RETURNING segment, body AS text, (extract(epoch FROM received_at) * 1000)::float8 AS "receivedAtMs"`,
+};
+
+/** Takes the segments of one message out, if all of them are there or `incomplete` is enough. */
+export function takeGroup(
+  db: Queryable,
+  group: SegmentGroup,
+  incomplete: boolean,
+): Promise<{ segment: number; text: string; receivedAtMs: number }[]> {
+  return db.query(TAKE_GROUP, [
+    group.operatorId,
+    group.mobile,
+    group.address,
+    group.reference,
+    group.total,
+    incomplete,
+  ]);
+}
+
+const OLD_GROUPS: Statement = {
+  name: 'old-incoming-groups',
+  text: `SELECT operator_id AS "operatorId", mobile, address, reference, total FROM incoming_segments
+         GROUP BY operator_id, mobile, address, reference, total
+         HAVING min(received_at) <= to_timestamp($1 / 1000.0) LIMIT 100`,
+};
+
+/** Messages whose first segment came before `beforeMs` and which are still not whole. */
+export function oldGroups(db: Queryable, beforeMs: number): Promise<SegmentGroup[]> {
+  return db.query<SegmentGroup>(OLD_GROUPS, [beforeMs]);
+}

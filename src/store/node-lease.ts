@@ -1,0 +1,124 @@
+/**
+ * A node's right to act: a row with an epoch and a deadline by the database's clock. Claims and link slots
+ * belong to the epoch. Past its own monotonic deadline a node has no epoch and may touch no socket; another
+ * node takes over what the dead epoch held.
+ */
+import type { FollowingClock } from '../base/clock.ts';
+import type { Database, Queryable, Statement } from './database.ts';
+
+const RENEW_EVERY_MS = 2_000;
+const LEASE_MS = 8_000;
+/** Stop this much before the database's deadline: clocks drift, and a statement may be under way. */
+const SAFETY_MS = 500;
+
+export interface EpochHolder {
+  /** This node's epoch; undefined once its lease ran out. */
+  epoch(): number | undefined;
+}
+
+const DATABASE_NOW = `clock_timestamp() + (SELECT offset_ms FROM clock_shift) * interval '1 millisecond'`;
+
+const READ_CLOCK: Statement = {
+  name: 'read-clock',
+  text: `SELECT (extract(epoch FROM ${DATABASE_NOW}) * 1000)::float8 AS now_ms`,
+};
+
+// Leases are measured by the real clock: moving the platform's time in a test must not kill a node.
+const TAKE_LEASE: Statement = {
+  name: 'take-lease',
+  text: `INSERT INTO nodes (name, started_at, deadline)
+         VALUES ($1, clock_timestamp(), clock_timestamp() + $2 * interval '1 millisecond') RETURNING epoch`,
+};
+
+const RENEW_LEASE: Statement = {
+  name: 'renew-lease',
+  text: `UPDATE nodes SET deadline = clock_timestamp() + $2 * interval '1 millisecond'
+         WHERE epoch = $1 AND deadline > clock_timestamp() RETURNING epoch`,
+};
+
+const END_LEASE: Statement = { name: 'end-lease', text: 'DELETE FROM nodes WHERE epoch = $1' };
+
+const DEAD_EPOCHS: Statement = {
+  name: 'dead-epochs',
+  text: 'SELECT epoch FROM nodes WHERE deadline < clock_timestamp() ORDER BY epoch',
+};
+
+/** Epochs whose deadline has passed and whose claims nobody has taken over yet. */
+export async function deadEpochs(db: Queryable): Promise<number[]> {
+  return (await db.query<{ epoch: number }>(DEAD_EPOCHS, [])).map((row) => row.epoch);
+}
+
+/** Forgets an epoch that holds nothing any more. */
+export async function forgetEpoch(db: Queryable, epoch: number): Promise<void> {
+  await db.query(END_LEASE, [epoch]);
+}
+
+export class NodeLease implements EpochHolder {
+  readonly #database: Database;
+  readonly #clock: FollowingClock;
+  readonly #name: string;
+  readonly #onLost: () => void;
+  #epoch: number | undefined;
+  #deadlineMs = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #renewing: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(options: { database: Database; clock: FollowingClock; name: string; onLost?: () => void }) {
+    this.#database = options.database;
+    this.#clock = options.clock;
+    this.#name = options.name;
+    this.#onLost = options.onLost ?? (() => {});
+  }
+
+  epoch(): number | undefined {
+    if (this.#epoch === undefined) return undefined;
+    if (performance.now() < this.#deadlineMs) return this.#epoch;
+    this.#epoch = undefined;
+    this.#onLost();
+    return undefined;
+  }
+
+  async start(): Promise<void> {
+    await this.#renew();
+    this.#timer = setInterval(() => {
+      this.epoch();
+      this.#renewing ??= this.#renew()
+        .catch(() => {})
+        .finally(() => {
+          this.#renewing = undefined;
+        });
+    }, RENEW_EVERY_MS);
+  }
+
+  /** Gives the lease back; call it when everything the epoch held is released. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#timer);
+    await this.#renewing;
+    const epoch = this.#epoch;
+    this.#epoch = undefined;
+    if (epoch !== undefined) await this.#database.query(END_LEASE, [epoch]).catch(() => {});
+  }
+
+  async #renew(): Promise<void> {
+    const askedMs = performance.now();
+    const [clock] = await this.#database.query<{ now_ms: number }>(READ_CLOCK, []);
+    if (clock) this.#clock.follow(clock.now_ms, performance.now() - askedMs);
+    const startedMs = performance.now();
+    const held = this.epoch();
+    const rows = await (held === undefined
+      ? this.#database.query<{ epoch: number }>(TAKE_LEASE, [this.#name, LEASE_MS])
+      : this.#database.query<{ epoch: number }>(RENEW_LEASE, [held, LEASE_MS]));
+    const epoch = rows[0]?.epoch;
+    if (this.#stopped && held === undefined && epoch !== undefined) await forgetEpoch(this.#database, epoch);
+    if (this.#stopped) return;
+    if (epoch === undefined && held !== undefined) {
+      this.#epoch = undefined;
+      this.#onLost();
+      return;
+    }
+    this.#epoch = epoch;
+    this.#deadlineMs = startedMs + LEASE_MS - SAFETY_MS;
+  }
+}

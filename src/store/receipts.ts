@@ -1,0 +1,357 @@
+/**
+ * Receipts and the segments they belong to meet in in_flight; the statement that finds a segment also settles
+ * its message. A receipt nothing is found for is kept and tried again.
+ */
+import type { Queryable, Statement } from './database.ts';
+import { ORDINAL_OF, SETTLED, type SettledRow, STATE_OF, settling } from './settlement.ts';
+
+/** A final receipt under the id its segment is stored with. */
+export interface ArrivedReceipt {
+  readonly operatorMessageId: string;
+  readonly operatorId: number;
+  /** The recipient, when the receipt names one that can be read; it must be the segment's. */
+  readonly mobile: string | undefined;
+  readonly state: string;
+  readonly doneAtMs: number;
+  /** The receipt as it came. */
+  readonly detail: string;
+  readonly refund: boolean;
+}
+
+/**
+ * CTEs from `found (msgid, segment, segments, state, done_ms, refund)` to `verdicts`: a message of one segment
+ * ends with it; a long one when the last segment's state is known, with the worst of them.
+ */
+const VERDICTS_FROM_SEGMENTS = `
+parts AS (
+  SELECT msgid, max(done_ms) AS done_ms, bool_or(refund) AS refund, bool_or(provisional) AS provisional,
+         max(${ORDINAL_OF('state')}) FILTER (WHERE segment = 1) AS s1, max(${ORDINAL_OF('state')}) FILTER (WHERE segment = 2) AS s2,
+         max(${ORDINAL_OF('state')}) FILTER (WHERE segment = 3) AS s3, max(${ORDINAL_OF('state')}) FILTER (WHERE segment = 4) AS s4,
+         max(${ORDINAL_OF('state')}) FILTER (WHERE segment = 5) AS s5
+  FROM found WHERE segments > 1 GROUP BY msgid
+), longs AS (
+  UPDATE long_messages l
+  SET s1 = coalesce(p.s1, l.s1), s2 = coalesce(p.s2, l.s2), s3 = coalesce(p.s3, l.s3), s4 = coalesce(p.s4, l.s4), s5 = coalesce(p.s5, l.s5)
+  FROM parts p WHERE l.msgid = p.msgid
+  RETURNING l.msgid, num_nonnulls(l.s1, l.s2, l.s3, l.s4, l.s5) >= l.segments AS complete,
+            greatest(l.s1, l.s2, l.s3, l.s4, l.s5) AS ordinal, p.done_ms, p.refund, p.provisional
+), verdicts AS (
+  SELECT msgid, state, done_ms, refund, provisional AS correctable FROM found WHERE segments = 1
+  UNION ALL
+  SELECT msgid, ${STATE_OF('ordinal')}, done_ms, refund AND ordinal > 1, provisional AND ordinal = 3 FROM longs WHERE complete
+)`;
+
+const SETTLE_RECEIPTS: Statement = {
+  name: 'settle-receipts',
+  text: `
+WITH input AS MATERIALIZED (
+  SELECT * FROM unnest($2::text[], $3::smallint[], $4::text[], $5::text[], $6::float8[], $7::text[], $8::boolean[])
+  WITH ORDINALITY AS r(operator_message_id, operator_id, mobile, state, done_ms, detail, refund, n)
+), found AS (
+  DELETE FROM in_flight f USING input i
+  WHERE f.operator_message_id = i.operator_message_id AND f.operator_id = i.operator_id
+    AND f.msgid IS NOT NULL AND (i.mobile IS NULL OR i.mobile = f.mobile)
+  RETURNING i.n, f.msgid, f.segment, f.segments, f.operator_id, f.operator_message_id, i.state, i.done_ms, i.detail, i.refund,
+            false AS provisional
+), ${VERDICTS_FROM_SEGMENTS}, ${settling('to_timestamp($1 / 1000.0)')}, told_receipts AS (
+  INSERT INTO message_events (msgid, at, kind, operator_id, segment, operator_message_id, detail)
+  SELECT msgid, to_timestamp($1 / 1000.0), 'receipt', operator_id, segment, operator_message_id, detail FROM found
+), settled AS (${SETTLED('to_timestamp($1 / 1000.0)')})
+SELECT (SELECT coalesce(json_agg(json_build_array(n, msgid)), '[]') FROM found) AS found,
+       (SELECT coalesce(json_agg(json_build_object('state', state, 'count', count, 'latencies_ms', latencies_ms)), '[]') FROM settled) AS settled`,
+};
+
+export interface SettledReceipts {
+  /** [1-based place in the input, msgid] of each receipt whose segment was found. */
+  readonly found: readonly (readonly [number, number])[];
+  readonly settled: readonly SettledRow[];
+}
+
+/** Settles receipts whose segments wait under exactly these ids; says which those were. */
+export async function settleReceipts(
+  db: Queryable,
+  nowMs: number,
+  receipts: readonly ArrivedReceipt[],
+): Promise<SettledReceipts> {
+  const [row] = await db.query<SettledReceipts>(SETTLE_RECEIPTS, [
+    nowMs,
+    receipts.map((r) => r.operatorMessageId),
+    receipts.map((r) => r.operatorId),
+    receipts.map((r) => r.mobile ?? null),
+    receipts.map((r) => r.state),
+    receipts.map((r) => r.doneAtMs),
+    receipts.map((r) => r.detail),
+    receipts.map((r) => r.refund),
+  ]);
+  return row ?? { found: [], settled: [] };
+}
+
+const NOTE_PENDING: Statement = {
+  name: 'note-pending-receipts',
+  text: `
+WITH input AS MATERIALIZED (
+  SELECT * FROM unnest($2::text[], $3::smallint[], $4::text[], $5::boolean[]) WITH ORDINALITY
+  AS r(operator_message_id, operator_id, detail, accepted, n)
+), found AS (
+  UPDATE in_flight f SET accepted_seen = f.accepted_seen OR i.accepted
+  FROM input i
+  WHERE f.operator_message_id = i.operator_message_id AND f.operator_id = i.operator_id AND f.msgid IS NOT NULL
+  RETURNING i.n, f.msgid, f.segment, f.operator_id, f.operator_message_id, i.detail
+), told AS (
+  INSERT INTO message_events (msgid, at, kind, operator_id, segment, operator_message_id, detail)
+  SELECT msgid, to_timestamp($1 / 1000.0), 'receipt', operator_id, segment, operator_message_id, detail FROM found
+)
+SELECT n::int AS n FROM found`,
+};
+
+/** Records receipts that end nothing (ACCEPTD, ENROUTE); gives the 1-based places of those whose segment is known. */
+export async function notePending(
+  db: Queryable,
+  nowMs: number,
+  receipts: readonly { operatorMessageId: string; operatorId: number; detail: string; accepted: boolean }[],
+): Promise<number[]> {
+  const rows = await db.query<{ n: number }>(NOTE_PENDING, [
+    nowMs,
+    receipts.map((r) => r.operatorMessageId),
+    receipts.map((r) => r.operatorId),
+    receipts.map((r) => r.detail),
+    receipts.map((r) => r.accepted),
+  ]);
+  return rows.map((row) => row.n);
+}
+
+export interface Candidate {
+  /** The 0-based place of the receipt in the question. */
+  readonly n: number;
+  /** The id under which the segment waits. */
+  readonly id: string;
+  readonly mobile: string;
+  readonly submitted_ms: number;
+}
+
+const CANDIDATES: Statement = {
+  name: 'receipt-candidates',
+  text: `
+SELECT i.n, f.operator_message_id AS id, f.mobile, (extract(epoch FROM f.submitted_at) * 1000)::float8 AS submitted_ms
+FROM unnest($1::int[], $2::text[], $3::smallint[]) AS i(n, id, operator_id)
+JOIN in_flight f ON f.operator_message_id = i.id AND f.operator_id = i.operator_id
+WHERE f.msgid IS NOT NULL`,
+};
+
+/** Segments that wait under any of the forms in which a receipt's id may have been given in the response. */
+export function candidatesFor(
+  db: Queryable,
+  forms: readonly { n: number; id: string; operatorId: number }[],
+): Promise<Candidate[]> {
+  return db.query<Candidate>(CANDIDATES, [
+    forms.map((form) => form.n),
+    forms.map((form) => form.id),
+    forms.map((form) => form.operatorId),
+  ]);
+}
+
+const UNKNOWN_CANDIDATES: Statement = {
+  name: 'unknown-candidates',
+  text: `
+SELECT i.n, f.operator_message_id AS id, f.mobile, (extract(epoch FROM f.submitted_at) * 1000)::float8 AS submitted_ms
+FROM unnest($1::int[], $2::text[], $3::smallint[], $4::int[]) AS i(n, mobile, operator_id, reference)
+JOIN in_flight f ON f.mobile = i.mobile AND f.operator_id = i.operator_id AND f.reference = i.reference
+WHERE f.outcome_unknown`,
+};
+
+/** Segments without an operator's id whose recipient and user_message_reference agree with a receipt. */
+export function unknownCandidatesFor(
+  db: Queryable,
+  keys: readonly { n: number; mobile: string; operatorId: number; reference: number }[],
+): Promise<Candidate[]> {
+  return db.query<Candidate>(UNKNOWN_CANDIDATES, [
+    keys.map((key) => key.n),
+    keys.map((key) => key.mobile),
+    keys.map((key) => key.operatorId),
+    keys.map((key) => key.reference),
+  ]);
+}
+
+export interface KeptReceipt {
+  readonly operatorMessageId: string;
+  readonly operatorId: number;
+  readonly mobile: string | undefined;
+  readonly reference: number | undefined;
+  readonly state: string;
+  readonly doneAtMs: number;
+  readonly detail: string;
+  readonly retryAtMs: number;
+}
+
+const KEEP: Statement = {
+  name: 'keep-receipts',
+  text: `
+WITH input AS MATERIALIZED (
+  SELECT DISTINCT ON (operator_message_id, operator_id) *
+  FROM unnest($2::text[], $3::smallint[], $4::text[], $5::int[], $6::text[], $7::float8[], $8::text[], $9::float8[]) WITH ORDINALITY
+  AS r(operator_message_id, operator_id, mobile, reference, state, done_ms, detail, retry_ms, n)
+  ORDER BY operator_message_id, operator_id, (state = 'ACCEPTD'), n
+)
+INSERT INTO in_flight AS f (operator_message_id, operator_id, mobile, reference, overdue_at, receipt_state, receipt_done_at,
+  receipt_detail, received_at)
+SELECT operator_message_id, operator_id, coalesce(mobile, ''), reference, to_timestamp(retry_ms / 1000.0), state,
+  to_timestamp(done_ms / 1000.0), detail, to_timestamp($1 / 1000.0)
+FROM input
+ON CONFLICT (operator_message_id, operator_id) DO UPDATE
+SET accepted_seen = f.accepted_seen OR EXCLUDED.receipt_state = 'ACCEPTD',
+    receipt_state = CASE WHEN f.msgid IS NOT NULL AND EXCLUDED.receipt_state = 'ACCEPTD' THEN f.receipt_state ELSE EXCLUDED.receipt_state END,
+    receipt_done_at = EXCLUDED.receipt_done_at,
+    receipt_detail = EXCLUDED.receipt_detail,
+    overdue_at = CASE WHEN f.msgid IS NOT NULL AND EXCLUDED.receipt_state = 'ACCEPTD' THEN f.overdue_at ELSE EXCLUDED.overdue_at END
+WHERE f.receipt_state IS NULL OR f.receipt_state = 'ACCEPTD'`,
+};
+
+/**
+ * Keeps receipts whose segment is not known (yet). When the segment's row has come in the meantime, the receipt
+ * joins it and is settled by the next sweep.
+ */
+export async function keepReceipts(db: Queryable, nowMs: number, receipts: readonly KeptReceipt[]): Promise<void> {
+  await db.query(KEEP, [
+    nowMs,
+    receipts.map((r) => r.operatorMessageId),
+    receipts.map((r) => r.operatorId),
+    receipts.map((r) => r.mobile ?? null),
+    receipts.map((r) => r.reference ?? null),
+    receipts.map((r) => r.state),
+    receipts.map((r) => r.doneAtMs),
+    receipts.map((r) => r.detail),
+    receipts.map((r) => r.retryAtMs),
+  ]);
+}
+
+const SETTLE_JOINED: Statement = {
+  name: 'settle-joined',
+  text: `
+WITH found AS (
+  DELETE FROM in_flight f USING unnest($2::text[], $3::smallint[]) AS i(id, operator_id)
+  WHERE f.operator_message_id = i.id AND f.operator_id = i.operator_id AND f.msgid IS NOT NULL AND f.receipt_state IS NOT NULL
+  RETURNING f.msgid, f.segment, f.segments, f.operator_id, f.operator_message_id, f.receipt_state AS state,
+    (extract(epoch FROM f.receipt_done_at) * 1000)::float8 AS done_ms, f.receipt_detail AS detail,
+    $4::boolean AND f.receipt_state <> 'DELIVRD' AS refund, false AS provisional
+), ${VERDICTS_FROM_SEGMENTS}, ${settling('to_timestamp($1 / 1000.0)')}, told_receipts AS (
+  INSERT INTO message_events (msgid, at, kind, operator_id, segment, operator_message_id, detail)
+  SELECT msgid, to_timestamp($1 / 1000.0), 'receipt', operator_id, segment, operator_message_id, detail FROM found
+)
+${SETTLED('to_timestamp($1 / 1000.0)')}`,
+};
+
+export interface SegmentKey {
+  readonly operatorMessageId: string;
+  readonly operatorId: number;
+}
+
+/** Settles segments in whose rows response and receipt have met, the receipt first. */
+export function settleJoined(
+  db: Queryable,
+  nowMs: number,
+  segments: readonly SegmentKey[],
+  refundUndelivered: boolean,
+): Promise<SettledRow[]> {
+  return db.query<SettledRow>(SETTLE_JOINED, [
+    nowMs,
+    segments.map((s) => s.operatorMessageId),
+    segments.map((s) => s.operatorId),
+    refundUndelivered,
+  ]);
+}
+
+const JOINED: Statement = {
+  name: 'joined-segments',
+  text: `SELECT operator_message_id AS "operatorMessageId", operator_id AS "operatorId" FROM in_flight
+         WHERE NOT timed_out AND overdue_at <= to_timestamp($1 / 1000.0) AND msgid IS NOT NULL AND receipt_state IS NOT NULL
+         ORDER BY overdue_at LIMIT $2`,
+};
+
+/** Segments that met their receipt and were left unsettled, because the node died in between. */
+export function joinedSegments(db: Queryable, nowMs: number, limit: number): Promise<SegmentKey[]> {
+  return db.query<SegmentKey>(JOINED, [nowMs, limit]);
+}
+
+const DUE_KEPT: Statement = {
+  name: 'due-kept-receipts',
+  text: `
+WITH picked AS MATERIALIZED (
+  SELECT operator_message_id, operator_id FROM in_flight
+  WHERE NOT timed_out AND overdue_at <= to_timestamp($1 / 1000.0) AND msgid IS NULL
+  ORDER BY overdue_at LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+UPDATE in_flight f
+SET receipt_attempts = receipt_attempts + 1,
+    overdue_at = to_timestamp($1 / 1000.0) + least(power(2, least(receipt_attempts, 10)), 600) * interval '1 second'
+FROM picked p WHERE f.operator_message_id = p.operator_message_id AND f.operator_id = p.operator_id
+RETURNING f.operator_message_id AS id, f.operator_id, nullif(f.mobile, '') AS mobile, f.reference, f.receipt_state AS state,
+  (extract(epoch FROM f.receipt_done_at) * 1000)::float8 AS done_ms, f.receipt_detail AS detail,
+  (extract(epoch FROM f.received_at) * 1000)::float8 AS received_ms`,
+};
+
+export interface DueKeptReceipt {
+  id: string;
+  operator_id: number;
+  mobile: string | null;
+  reference: number | null;
+  state: string;
+  done_ms: number;
+  detail: string;
+  received_ms: number;
+}
+
+/** Kept receipts whose next try has come; puts the one after it off, from a second to ten minutes. */
+export function dueKeptReceipts(db: Queryable, nowMs: number, limit: number): Promise<DueKeptReceipt[]> {
+  return db.query<DueKeptReceipt>(DUE_KEPT, [nowMs, limit]);
+}
+
+const FORGET_KEPT: Statement = {
+  name: 'forget-kept-receipts',
+  text: `DELETE FROM in_flight f USING unnest($1::text[], $2::smallint[]) AS i(id, operator_id)
+         WHERE f.operator_message_id = i.id AND f.operator_id = i.operator_id AND f.msgid IS NULL`,
+};
+
+/** Drops kept receipts: settled now under their segment's id, or too old to belong to anything. */
+export async function forgetKept(
+  db: Queryable,
+  receipts: readonly { operatorMessageId: string; operatorId: number }[],
+): Promise<void> {
+  await db.query(FORGET_KEPT, [receipts.map((r) => r.operatorMessageId), receipts.map((r) => r.operatorId)]);
+}
+
+const TIME_OUT: Statement = {
+  name: 'time-out-segments',
+  text: `
+WITH picked AS MATERIALIZED (
+  SELECT operator_message_id, operator_id FROM in_flight
+  WHERE NOT timed_out AND overdue_at <= to_timestamp($1 / 1000.0) AND msgid IS NOT NULL AND receipt_state IS NULL
+  ORDER BY overdue_at LIMIT $2 FOR UPDATE SKIP LOCKED
+), found AS (
+  UPDATE in_flight f SET timed_out = true, overdue_at = to_timestamp($1 / 1000.0) + interval '7 days'
+  FROM picked p WHERE f.operator_message_id = p.operator_message_id AND f.operator_id = p.operator_id
+  RETURNING f.msgid, f.segment, f.segments, f.operator_id, f.operator_message_id,
+    CASE WHEN f.accepted_seen THEN 'ACCEPTD' ELSE 'UNKNOWN' END AS state, $1::float8 AS done_ms, false AS refund,
+    NOT f.accepted_seen AS provisional
+), ${VERDICTS_FROM_SEGMENTS}, ${settling('to_timestamp($1 / 1000.0)')}, told_overdue AS (
+  INSERT INTO message_events (msgid, at, kind, operator_id, segment, operator_message_id, detail)
+  SELECT msgid, to_timestamp($1 / 1000.0), 'overdue', operator_id, segment, operator_message_id, 'no final receipt by the end of validity and grace'
+  FROM found
+)
+${SETTLED('to_timestamp($1 / 1000.0)')}`,
+};
+
+/** Ends segments whose waiting is over: ACCEPTD when that was the operator's last word, else UNKNOWN (spec README point 16). */
+export function timeOutSegments(db: Queryable, nowMs: number, limit: number): Promise<SettledRow[]> {
+  return db.query<SettledRow>(TIME_OUT, [nowMs, limit]);
+}
+
+const FORGET_OLD: Statement = {
+  name: 'forget-timed-out',
+  text: `WITH old AS (DELETE FROM in_flight WHERE timed_out AND overdue_at <= to_timestamp($1 / 1000.0) RETURNING 1)
+         DELETE FROM long_messages WHERE submitted_at <= to_timestamp($1 / 1000.0) - interval '10 days'`,
+};
+
+/** Drops rows that only waited for a correction that did not come within a week. */
+export async function forgetTimedOut(db: Queryable, nowMs: number): Promise<void> {
+  await db.query(FORGET_OLD, [nowMs]);
+}
