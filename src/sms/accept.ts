@@ -1,0 +1,252 @@
+/**
+ * Acceptance: answers «accepted» only after the commit that charges, stores and enqueues a message, in one
+ * transaction with those that came at the same time. A batch whose commit was lost is run again as it was, until
+ * it is known; what stays unknown gets no answer.
+ */
+import { FeigeError } from '../base/errors.ts';
+import { GroupCommit } from '../base/group-commit.ts';
+import type { Logger } from '../base/log.ts';
+import {
+  type AcceptRow,
+  acceptBatch,
+  acceptBatchAgain,
+  LAST_MSGID,
+  MSGID_BLOCK_SIZE,
+  type RejectedRow,
+  takeMsgidBlock,
+} from '../store/acceptance.ts';
+import { type Database, isConnectionLoss, type StageConnection } from '../store/database.ts';
+import type { Clock } from '../base/clock.ts';
+import type { OperatorDirectory } from './operator-directory.ts';
+
+/** Larger batches no longer pay: the statement grows with them. */
+const MAX_BATCH = 500;
+/** Requests waiting for a commit; beyond it the client is asked to send again (99998). */
+const MAX_WAITING = 10_000;
+/** How long a lost commit is asked after before the connections are closed without an answer. */
+const RESOLVE_WITHIN_MS = 50_000;
+const RESOLVE_PAUSE_MS = 250;
+/** SQLSTATE classes that one row's content can cause: data exception, integrity violation, program limit. */
+const ROW_FAULT = /^(22|23|54)/;
+/** Deadlock and serialisation failure: nothing happened, the same batch can go again. */
+const TRANSIENT = /^40/;
+
+export interface NewMessage {
+  readonly accountId: number;
+  /** The version of the account's settings under which the request was judged. */
+  readonly accountVersion: number;
+  /** E.164 digits. */
+  readonly mobile: string;
+  readonly body: string;
+  readonly segments: number;
+  readonly points: number;
+  /** When it is to be sent; undefined: now. */
+  readonly dueAtMs: number | undefined;
+  readonly validitySeconds: number;
+  readonly drurl: string | undefined;
+  readonly sourceAddress: string | undefined;
+}
+
+export type AcceptOutcome =
+  | { readonly kind: 'accepted'; readonly msgid: number }
+  | { readonly kind: 'insufficient-points' }
+  /** The account's settings changed since it was read: read it again and judge again. */
+  | { readonly kind: 'account-changed' }
+  /** Certainly not stored, not charged. */
+  | { readonly kind: 'not-stored' }
+  /** The database can't be reached; certainly not stored, not charged. */
+  | { readonly kind: 'unreachable' }
+  /** Nobody knows whether it was stored: the client must not be told either. */
+  | { readonly kind: 'unresolved' };
+
+const INSUFFICIENT: AcceptOutcome = { kind: 'insufficient-points' };
+const CHANGED: AcceptOutcome = { kind: 'account-changed' };
+const NOT_STORED: AcceptOutcome = { kind: 'not-stored' };
+const UNREACHABLE: AcceptOutcome = { kind: 'unreachable' };
+const UNRESOLVED: AcceptOutcome = { kind: 'unresolved' };
+
+interface RoutedMessage {
+  readonly message: NewMessage;
+  readonly operatorId: number;
+}
+
+export interface AcceptanceOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly operators: OperatorDirectory;
+  readonly log: Logger;
+  readonly lingerMs: number;
+  /** Called after a commit that put something into the queue. */
+  readonly onQueued: () => void;
+  readonly onBatch: (messages: number) => void;
+  readonly onUnresolved: (messages: number) => void;
+}
+
+function sqlState(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+export class Acceptance {
+  readonly #options: AcceptanceOptions;
+  readonly #connection: StageConnection;
+  readonly #commits: GroupCommit<RoutedMessage, AcceptOutcome>;
+  #nextMsgid = 0;
+  #blockEnd = 0;
+
+  constructor(options: AcceptanceOptions) {
+    this.#options = options;
+    this.#connection = options.database.stage({ hashJoins: true });
+    this.#commits = new GroupCommit({
+      maxBatch: MAX_BATCH,
+      lingerMs: options.lingerMs,
+      maxWaiting: MAX_WAITING,
+      run: (batch) => this.#commit(batch),
+    });
+  }
+
+  /** Charges, stores and enqueues the message, or says why not. Never throws. */
+  async accept(message: NewMessage): Promise<AcceptOutcome> {
+    const operatorId = this.#options.operators.choose(message.mobile);
+    if (operatorId === undefined) {
+      this.#options.log.error({ prefix: message.mobile.slice(0, 3) }, 'no operator carries this prefix');
+      return NOT_STORED;
+    }
+    const outcome = this.#commits.submit({ message, operatorId });
+    return outcome === undefined ? NOT_STORED : await outcome;
+  }
+
+  /** Resolves when what waits is committed. */
+  stop(): Promise<void> {
+    return this.#commits.drain();
+  }
+
+  async #commit(batch: readonly RoutedMessage[]): Promise<AcceptOutcome[]> {
+    this.#options.onBatch(batch.length);
+    try {
+      const outcomes = await this.#acceptAll(batch);
+      if (outcomes.some((outcome) => outcome.kind === 'accepted')) this.#options.onQueued();
+      return outcomes;
+    } catch (error) {
+      this.#options.log.error({ err: error, messages: batch.length }, 'a batch could not be stored');
+      const unreachable = error instanceof FeigeError || isConnectionLoss(error);
+      return batch.map(() => (unreachable ? UNREACHABLE : NOT_STORED));
+    }
+  }
+
+  async #acceptAll(batch: readonly RoutedMessage[]): Promise<AcceptOutcome[]> {
+    const rows = await this.#rowsOf(batch);
+    const attempt = await this.#attempt(rows);
+    if (attempt === 'unresolved') {
+      this.#options.onUnresolved(batch.length);
+      return batch.map(() => UNRESOLVED);
+    }
+    if (attempt === 'row-fault') return this.#inHalves(batch);
+    return this.#judge(batch, rows, attempt);
+  }
+
+  /** A row that breaks the statement must not fail its neighbours: halves, down to the one. */
+  async #inHalves(batch: readonly RoutedMessage[]): Promise<AcceptOutcome[]> {
+    if (batch.length === 1) return [NOT_STORED];
+    const middle = Math.ceil(batch.length / 2);
+    const first = await this.#acceptAll(batch.slice(0, middle));
+    const second = await this.#acceptAll(batch.slice(middle));
+    return [...first, ...second];
+  }
+
+  /** Rows the balance did not cover in this order go again without those before them that were turned down. */
+  async #judge(
+    batch: readonly RoutedMessage[],
+    rows: readonly AcceptRow[],
+    rejected: readonly RejectedRow[],
+  ): Promise<AcceptOutcome[]> {
+    const outcomes: AcceptOutcome[] = rows.map((row) => ({ kind: 'accepted', msgid: row.msgid }));
+    if (rejected.length === 0) return outcomes;
+    const reasons = new Map(rejected.map((row) => [row.msgid, row]));
+    const left = balancesLeft(rows, reasons);
+    const again: number[] = [];
+    for (const [index, row] of rows.entries()) {
+      const reason = reasons.get(row.msgid);
+      if (!reason) continue;
+      if (reason.stale) outcomes[index] = CHANGED;
+      else if (row.points > (left.get(row.accountId) ?? 0)) outcomes[index] = INSUFFICIENT;
+      else again.push(index);
+    }
+    if (again.length === 0) return outcomes;
+    const second = await this.#acceptAll(again.map((index) => batch[index] as RoutedMessage));
+    for (const [place, index] of again.entries()) outcomes[index] = second[place] ?? NOT_STORED;
+    return outcomes;
+  }
+
+  async #attempt(rows: readonly AcceptRow[]): Promise<readonly RejectedRow[] | 'row-fault' | 'unresolved'> {
+    try {
+      return await acceptBatch(this.#connection, this.#options.clock.now(), rows);
+    } catch (error) {
+      if (error instanceof FeigeError) throw error;
+      if (ROW_FAULT.test(sqlState(error))) return 'row-fault';
+      if (TRANSIENT.test(sqlState(error))) return this.#resolve(rows);
+      if (!isConnectionLoss(error)) throw error;
+      this.#options.log.warn({ err: error, messages: rows.length }, 'the outcome of a commit is unknown; asking again');
+      return this.#resolve(rows);
+    }
+  }
+
+  /** Runs the identical batch until the database says what became of it. */
+  async #resolve(rows: readonly AcceptRow[]): Promise<readonly RejectedRow[] | 'row-fault' | 'unresolved'> {
+    const deadlineMs = performance.now() + RESOLVE_WITHIN_MS;
+    while (performance.now() < deadlineMs) {
+      try {
+        return await acceptBatchAgain(this.#connection, this.#options.clock.now(), rows);
+      } catch (error) {
+        if (ROW_FAULT.test(sqlState(error))) return 'row-fault';
+        await new Promise((resolve) => setTimeout(resolve, RESOLVE_PAUSE_MS));
+      }
+    }
+    this.#options.log.error({ messages: rows.length }, 'the outcome of a commit stays unknown');
+    return 'unresolved';
+  }
+
+  async #rowsOf(batch: readonly RoutedMessage[]): Promise<AcceptRow[]> {
+    let msgid = await this.#takeMsgids(batch.length);
+    const points = new Map<number, number>();
+    const segments = new Map<string, number>();
+    return batch.map(({ message, operatorId }) => {
+      const runningPoints = (points.get(message.accountId) ?? 0) + message.points;
+      points.set(message.accountId, runningPoints);
+      const place = `${operatorId}/${message.accountId}`;
+      const runningSegments = (segments.get(place) ?? 0) + message.segments;
+      segments.set(place, runningSegments);
+      const row = { ...message, msgid, operatorId, runningPoints, runningSegments };
+      msgid += 1;
+      return row;
+    });
+  }
+
+  /** Ids of one batch never span two blocks, so that a ledger row's first and last msgid enclose no other node's. */
+  async #takeMsgids(count: number): Promise<number> {
+    if (this.#nextMsgid + count > this.#blockEnd) {
+      const first = await takeMsgidBlock(this.#options.database);
+      this.#nextMsgid = first;
+      this.#blockEnd = Math.min(first + MSGID_BLOCK_SIZE, LAST_MSGID + 1);
+    }
+    const first = this.#nextMsgid;
+    this.#nextMsgid += count;
+    return first;
+  }
+}
+
+/** What each account that had rows turned down has left after the rows that were taken. */
+function balancesLeft(
+  rows: readonly AcceptRow[],
+  rejected: ReadonlyMap<number, RejectedRow>,
+): ReadonlyMap<number, number> {
+  const left = new Map<number, number>();
+  for (const row of rows) {
+    const reason = rejected.get(row.msgid);
+    if (reason) left.set(row.accountId, left.get(row.accountId) ?? reason.balance);
+  }
+  for (const row of rows) {
+    const balance = left.get(row.accountId);
+    if (balance !== undefined && !rejected.has(row.msgid)) left.set(row.accountId, balance - row.points);
+  }
+  return left;
+}

@@ -1,0 +1,89 @@
+/**
+ * What this node knows of the operators: their settings, and which of them have a bound link on any node. Read
+ * from the database every second; everyone who routes asks here.
+ */
+import type { Logger } from '../base/log.ts';
+import { Periodic } from '../base/periodic.ts';
+import { chooseOperator, type RouteCandidate } from '../domain/route.ts';
+import type { Database } from '../store/database.ts';
+import { linkStates } from '../store/links.ts';
+import type { EpochHolder } from '../store/node-lease.ts';
+import { listOperators, type Operator } from '../store/operators.ts';
+
+const REFRESH_EVERY_MS = 1_000;
+const NO_EPOCH = -1;
+
+export class OperatorDirectory {
+  readonly #database: Database;
+  readonly #lease: EpochHolder;
+  readonly #refresh: Periodic;
+  readonly #listeners: (() => void)[] = [];
+  #operators: ReadonlyMap<number, Operator> = new Map();
+  #candidates: readonly RouteCandidate[] = [];
+  #links: ReadonlyMap<number, { bound: number; mine: number }> = new Map();
+
+  constructor(options: { database: Database; lease: EpochHolder; log: Logger }) {
+    this.#database = options.database;
+    this.#lease = options.lease;
+    this.#refresh = new Periodic({
+      everyMs: REFRESH_EVERY_MS,
+      run: async () => {
+        await this.refresh();
+        return false;
+      },
+      onError: (error) => options.log.warn({ err: error }, 'the operators could not be read'),
+    });
+  }
+
+  async start(): Promise<void> {
+    await this.refresh();
+    this.#refresh.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#refresh.stop();
+  }
+
+  /** Called after every refresh. */
+  onRefresh(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  all(): Iterable<Operator> {
+    return this.#operators.values();
+  }
+
+  find(operatorId: number): Operator | undefined {
+    return this.#operators.get(operatorId);
+  }
+
+  /** Whether any node has a bound link to it. */
+  isUp(operatorId: number): boolean {
+    return (this.#links.get(operatorId)?.bound ?? 0) > 0;
+  }
+
+  /** The part of an operator's throttle that this node may use: its bound links among all of them. */
+  shareOf(operatorId: number, boundHere: number): number {
+    const bound = Math.max(this.#links.get(operatorId)?.bound ?? 0, boundHere);
+    return bound === 0 ? 0 : boundHere / bound;
+  }
+
+  /** Where a message to this number waits: the best operator that is up, else the best one; undefined: nobody carries it. */
+  choose(e164: string): number | undefined {
+    return chooseOperator(e164, this.#candidates, (operatorId) => this.isUp(operatorId));
+  }
+
+  async refresh(): Promise<void> {
+    const operators = await listOperators(this.#database);
+    const links = await linkStates(this.#database, this.#lease.epoch() ?? NO_EPOCH);
+    this.#operators = new Map(operators.map((operator) => [operator.operatorId, operator]));
+    this.#candidates = operators.map((operator) => ({
+      operatorId: operator.operatorId,
+      prefixes: operator.settings.prefixes,
+      priority: operator.settings.priority,
+      enabled: operator.enabled,
+    }));
+    this.#links = new Map(links.map((link) => [link.operator_id, link]));
+    for (const listener of this.#listeners) listener();
+  }
+}

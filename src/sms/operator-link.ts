@@ -1,0 +1,168 @@
+/**
+ * One link to an operator: holds a slot of it in the database, binds, stays bound, binds again after a fall with
+ * growing pauses. A link is a transceiver, or a transmitter and a receiver that stand and fall together.
+ */
+import { backoffMs } from '../base/backoff.ts';
+import type { Logger } from '../base/log.ts';
+import type { OperatorSettings } from '../domain/operator-settings.ts';
+import type { MessagePdu, ShortMessageFields } from '../smpp/pdu.ts';
+import { type BindMode, connectSession, type QueryResult, type Session, type SubmitResult } from '../smpp/session.ts';
+
+const RECONNECT = { baseMs: 500, maxMs: 30_000, jitter: 0.5 };
+/** A link that held this long starts with the shortest pause again. */
+const STEADY_AFTER_MS = 10_000;
+
+export interface OperatorLinkOptions {
+  /** How the link is named in logs and in a message's life: `operator/slot`. */
+  readonly name: string;
+  readonly settings: OperatorSettings;
+  readonly log: Logger;
+  readonly onDeliver: (pdu: MessagePdu, respond: (status: number) => void) => void;
+  readonly onLateResponse: (link: string, sequence: number, status: number, messageId: string) => void;
+  /** Bound, or no longer, with the reason. */
+  readonly onChange: (bound: boolean, detail: string | undefined) => void;
+}
+
+export class OperatorLink {
+  readonly name: string;
+  readonly #options: OperatorLinkOptions;
+  #sessions: Session[] = [];
+  #transmitter: Session | undefined;
+  #loop: Promise<void> | undefined;
+  readonly #stopping = new AbortController();
+  #pausedUntilMs = 0;
+
+  constructor(options: OperatorLinkOptions) {
+    this.name = options.name;
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#loop = this.#run();
+  }
+
+  /** Unbinds after what is in flight was answered (bounded by the session). */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all(this.#sessions.map((session) => session.close('the node stops')));
+    await this.#loop;
+  }
+
+  /** Cuts the link at once: this node lost its lease, or the slot. */
+  async cut(reason: string): Promise<void> {
+    this.#stopping.abort();
+    for (const session of this.#sessions) session.destroy(reason);
+    await this.#loop;
+  }
+
+  get bound(): boolean {
+    return this.#transmitter !== undefined;
+  }
+
+  /** Segments that can be submitted now; 0 while unbound or paused. */
+  freeWindow(): number {
+    if (!this.#transmitter || performance.now() < this.#pausedUntilMs) return 0;
+    return this.#transmitter.freeWindow();
+  }
+
+  /** The operator said it is too much: nothing goes out for so long. */
+  pause(durationMs: number): void {
+    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, performance.now() + durationMs);
+  }
+
+  submit(message: ShortMessageFields, onResult: (result: SubmitResult) => void): void {
+    if (this.#transmitter) this.#transmitter.submit(message, onResult);
+    else onResult({ kind: 'not-sent', reason: 'closed' });
+  }
+
+  query(messageId: string, source: ShortMessageFields['source'], onResult: (result: QueryResult) => void): boolean {
+    if (!this.#transmitter) return false;
+    this.#transmitter.query(messageId, source, onResult);
+    return true;
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0;
+    while (!this.#stopping.signal.aborted) {
+      const startedMs = performance.now();
+      const reason = await this.#bindAndHold();
+      if (this.#stopping.signal.aborted) break;
+      failures = performance.now() - startedMs > STEADY_AFTER_MS ? 0 : failures + 1;
+      this.#options.onChange(false, reason);
+      this.#options.log.warn({ link: this.name, reason, failures }, 'a link to an operator is down');
+      await this.#pause(backoffMs(failures, RECONNECT));
+    }
+    this.#options.onChange(false, 'stopped');
+  }
+
+  /** Binds every session of the link and resolves with the reason when one of them falls. */
+  async #bindAndHold(): Promise<string> {
+    const modes: readonly BindMode[] =
+      this.#options.settings.bindMode === 'transceiver' ? ['transceiver'] : ['receiver', 'transmitter'];
+    const closed = Promise.withResolvers<string>();
+    for (const mode of modes) {
+      const result = await this.#connect(mode, closed);
+      if (result.kind === 'bound') {
+        this.#sessions.push(result.session);
+        continue;
+      }
+      this.#drop('the other session of the link could not bind');
+      return result.kind === 'refused' ? `bind refused with 0x${result.status.toString(16)}` : result.reason;
+    }
+    if (!this.#stopping.signal.aborted) {
+      this.#transmitter = this.#sessions.at(-1);
+      this.#options.onChange(true, undefined);
+      this.#options.log.info({ link: this.name }, 'a link to an operator is bound');
+    }
+    const reason = await closed.promise;
+    this.#drop(reason);
+    return reason;
+  }
+
+  #connect(mode: BindMode, closed: PromiseWithResolvers<string>): ReturnType<typeof connectSession> {
+    const { settings } = this.#options;
+    return connectSession({
+      host: settings.host,
+      port: settings.port,
+      ...(settings.tls
+        ? {
+            tls: {
+              ...(settings.tlsCa === undefined ? {} : { ca: settings.tlsCa }),
+              ...(settings.tlsServername === undefined ? {} : { servername: settings.tlsServername }),
+            },
+          }
+        : {}),
+      bind: { mode, systemId: settings.systemId, password: settings.password, systemType: settings.systemType },
+      options: {
+        window: settings.window,
+        responseTimeoutMs: settings.responseTimeoutMs,
+        enquireLinkMs: settings.enquireLinkMs,
+      },
+      handlers: {
+        onDeliver: this.#options.onDeliver,
+        onClose: (reason) => closed.resolve(reason),
+        onLateResponse: (sequence, status, messageId) =>
+          this.#options.onLateResponse(this.name, sequence, status, messageId),
+        onFault: (error) => this.#options.log.error({ err: error, link: this.name }, 'a fault in a link handler'),
+      },
+      signal: this.#stopping.signal,
+    });
+  }
+
+  #drop(reason: string): void {
+    this.#transmitter = undefined;
+    for (const session of this.#sessions.splice(0)) session.destroy(reason);
+  }
+
+  async #pause(durationMs: number): Promise<void> {
+    const { signal } = this.#stopping;
+    if (signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, durationMs);
+      signal.addEventListener('abort', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+}

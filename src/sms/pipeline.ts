@@ -1,0 +1,173 @@
+/**
+ * The SMS stages, each with what it needs and nothing more: they meet only in rows of the database. Starts them
+ * from the far end, so that nothing is put where nobody looks; stops them from the near one.
+ */
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import { isReceipt } from '../smpp/receipt-text.ts';
+import { type MessagePdu, STATUS } from '../smpp/pdu.ts';
+import type { Database } from '../store/database.ts';
+import type { EpochHolder } from '../store/node-lease.ts';
+import type { SettledRow } from '../store/settlement.ts';
+import { Acceptance } from './accept.ts';
+import { Dispatch } from './dispatch.ts';
+import { Incoming } from './incoming.ts';
+import { IncomingQuery } from './incoming-query.ts';
+import { OperatorDirectory } from './operator-directory.ts';
+import { OutcomeRecorder } from './outcome.ts';
+import { Overdue } from './overdue.ts';
+import { parseReceipt } from './parse-receipt.ts';
+import { MessageQuery } from './query.ts';
+import { ReceiptIntake } from './receipt.ts';
+import { Reroute } from './reroute.ts';
+import { Schedule } from './schedule.ts';
+import { Screening } from './screening.ts';
+import { TakeOver } from './take-over.ts';
+
+/** What the database did not take by then is found again by whoever takes over. */
+const RECORD_PATIENCE_MS = 6_000;
+
+/** What others want to know of the stages: counted by the metrics, or a hint for the callbacks. */
+export interface SmsHooks {
+  readonly batch: (stage: 'accept' | 'submit' | 'receipt', rows: number) => void;
+  readonly submitted: (operator: string, result: string) => void;
+  readonly received: (operator: string, state: string) => void;
+  readonly settled: (rows: readonly SettledRow[]) => void;
+  readonly unresolved: (messages: number) => void;
+  /** A callback may be owed now. */
+  readonly callbackOwed: () => void;
+}
+
+export interface SmsOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly lease: EpochHolder;
+  readonly log: Logger;
+  readonly acceptLingerMs: number;
+  readonly receiptGraceMs: number;
+  readonly refundUndelivered: boolean;
+  readonly hooks: SmsHooks;
+}
+
+export class SmsPipeline {
+  readonly acceptance: Acceptance;
+  readonly messages: MessageQuery;
+  readonly incomingQuery: IncomingQuery;
+  readonly directory: OperatorDirectory;
+  readonly #options: SmsOptions;
+  readonly #screening: Screening;
+  readonly #recorder: OutcomeRecorder;
+  readonly #receipts: ReceiptIntake;
+  readonly #incoming: Incoming;
+  readonly #dispatch: Dispatch;
+  readonly #overdue: Overdue;
+  readonly #schedule: Schedule;
+  readonly #takeOver: TakeOver;
+  readonly #reroute: Reroute;
+
+  constructor(options: SmsOptions) {
+    const { database, clock, lease, log, hooks, refundUndelivered, receiptGraceMs } = options;
+    this.#options = options;
+    const shared = { database, clock, log };
+    const onSettled = (rows: readonly SettledRow[]): void => {
+      hooks.settled(rows);
+      hooks.callbackOwed();
+    };
+    const onQueued = (): void => this.#dispatch.wake();
+    this.directory = new OperatorDirectory({ database, lease, log });
+    const { directory } = this;
+    this.#screening = new Screening({ database, log });
+    this.#recorder = new OutcomeRecorder({
+      ...shared,
+      refundUndelivered,
+      onSettled,
+      onBatch: (rows) => hooks.batch('submit', rows),
+    });
+    this.#receipts = new ReceiptIntake({
+      ...shared,
+      directory,
+      refundUndelivered,
+      onSettled,
+      onBatch: (rows) => hooks.batch('receipt', rows),
+      onReceipt: (operatorId, state) => hooks.received(directory.find(operatorId)?.name ?? String(operatorId), state),
+    });
+    this.#incoming = new Incoming({ ...shared, onOwed: hooks.callbackOwed });
+    const recorder = this.#recorder;
+    this.#dispatch = new Dispatch({
+      ...shared,
+      lease,
+      directory,
+      recorder,
+      screening: this.#screening,
+      graceMs: receiptGraceMs,
+      onDeliver: (operatorId, pdu, respond) => this.#deliver(operatorId, pdu, respond),
+      onSubmitResult: hooks.submitted,
+      onLateResponse: (...late) => this.#noteLateResponse(...late),
+    });
+    this.#overdue = new Overdue({ ...shared, receipts: this.#receipts, refundUndelivered, onSettled });
+    this.#schedule = new Schedule({ ...shared, onQueued, onSettled });
+    this.#takeOver = new TakeOver({ ...shared, lease, directory, recorder, graceMs: receiptGraceMs });
+    this.#reroute = new Reroute({ ...shared, directory, onQueued });
+    this.acceptance = new Acceptance({
+      ...shared,
+      operators: directory,
+      lingerMs: options.acceptLingerMs,
+      onQueued,
+      onBatch: (rows) => hooks.batch('accept', rows),
+      onUnresolved: hooks.unresolved,
+    });
+    this.messages = new MessageQuery({ database, clock, onEnded: hooks.callbackOwed });
+    this.incomingQuery = new IncomingQuery({ database });
+  }
+
+  async start(): Promise<void> {
+    await this.directory.start();
+    await this.#screening.start();
+    this.#incoming.start();
+    this.#overdue.start();
+    this.#takeOver.start();
+    this.#dispatch.start();
+    this.#reroute.start();
+    this.#schedule.start();
+  }
+
+  /** Call it when no request comes any more. Resolves when everything known is committed. */
+  async stop(): Promise<void> {
+    this.#recorder.giveUpAfter(RECORD_PATIENCE_MS);
+    await this.acceptance.stop();
+    await Promise.all([this.#schedule.stop(), this.#reroute.stop(), this.#takeOver.stop()]);
+    await this.#dispatch.stop();
+    await Promise.all([this.#receipts.stop(), this.#incoming.stop(), this.#overdue.stop()]);
+    await this.#recorder.stop();
+    await Promise.all([this.directory.stop(), this.#screening.stop()]);
+  }
+
+  /** The node has no epoch any more. */
+  loseLease(): void {
+    this.#dispatch.loseLease();
+  }
+
+  #deliver(operatorId: number, pdu: MessagePdu, respond: (status: number) => void): void {
+    const settings = this.directory.find(operatorId)?.settings;
+    if (!settings) {
+      respond(STATUS.ESME_RX_T_APPN);
+      return;
+    }
+    if (!isReceipt(pdu.message)) {
+      this.#incoming.add(operatorId, settings, pdu.message, respond);
+      return;
+    }
+    const receipt = parseReceipt(operatorId, settings, pdu.message, this.#options.clock.now());
+    if (receipt) {
+      this.#receipts.add(receipt, respond);
+      return;
+    }
+    this.#options.log.warn({ operatorId }, 'a receipt names no message');
+    respond(STATUS.ESME_ROK);
+  }
+
+  /** The response to a submit that had been given up as unknown: shown, so that the operator's id can be traced. */
+  #noteLateResponse(operatorId: number, link: string, sequence: number, operatorMessageId: string): void {
+    this.#options.log.info({ link, sequence, operatorId, operatorMessageId }, 'a response came after its time');
+  }
+}

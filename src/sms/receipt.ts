@@ -1,0 +1,275 @@
+/**
+ * Receipts from the operators: matched to their segments and committed, many at a time, before the operator is told
+ * that they arrived. What matches nothing yet is kept and tried again; an id that could mean two is not guessed.
+ */
+import { GroupCommit } from '../base/group-commit.ts';
+import type { Logger } from '../base/log.ts';
+import type { Clock } from '../base/clock.ts';
+import { type IdTransform, transformId, transformsFor } from '../domain/receipt-ids.ts';
+import { isFinalReceipt } from '../domain/states.ts';
+import { STATUS } from '../smpp/pdu.ts';
+import type { Database, StageConnection } from '../store/database.ts';
+import {
+  type Candidate,
+  candidatesFor,
+  keepReceipts,
+  notePending,
+  settleReceipts,
+  unknownCandidatesFor,
+} from '../store/receipts.ts';
+import type { SettledRow } from '../store/settlement.ts';
+import { noteEvents } from '../store/submissions.ts';
+import type { OperatorDirectory } from './operator-directory.ts';
+import type { Receipt } from './parse-receipt.ts';
+
+const MAX_BATCH = 500;
+const LINGER_MS = 20;
+/** Every link stops reading past 1,000 unanswered deliveries; this is for many links together. */
+const MAX_WAITING = 50_000;
+const FIRST_RETRY_MS = 500;
+/** Settled ids remembered so that a receipt that comes again is known for what it is. */
+const MAX_RECENT = 100_000;
+
+/** `known`: some segment's; `kept`: nothing is known of it yet. */
+export type Matched = 'known' | 'kept';
+
+export interface ReceiptIntakeOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly directory: OperatorDirectory;
+  readonly log: Logger;
+  readonly refundUndelivered: boolean;
+  readonly onSettled: (rows: readonly SettledRow[]) => void;
+  readonly onBatch: (receipts: number) => void;
+  readonly onReceipt: (operatorId: number, state: string) => void;
+}
+
+export class ReceiptIntake {
+  readonly #options: ReceiptIntakeOptions;
+  readonly #connection: StageConnection;
+  readonly #commits: GroupCommit<Receipt, Matched>;
+  /** (operator, id) → msgid of what was settled lately, oldest first. */
+  readonly #recent = new Map<string, number>();
+  /** The transform that matched last at an operator: tried in the first statement the next time. */
+  readonly #learned = new Map<number, IdTransform>();
+
+  constructor(options: ReceiptIntakeOptions) {
+    this.#options = options;
+    this.#connection = options.database.stage();
+    this.#commits = new GroupCommit({
+      maxBatch: MAX_BATCH,
+      lingerMs: LINGER_MS,
+      maxWaiting: MAX_WAITING,
+      run: (batch) => this.match(batch, true),
+    });
+  }
+
+  /** Commits a receipt, then answers the operator; asked to send it again when it can't be committed. */
+  add(receipt: Receipt, respond: (status: number) => void): void {
+    const accepted = this.#commits.add(receipt, (error) => {
+      if (error !== undefined) this.#options.log.error({ err: error }, 'receipts could not be committed');
+      respond(error === undefined ? STATUS.ESME_ROK : STATUS.ESME_RX_T_APPN);
+    });
+    if (!accepted) respond(STATUS.ESME_RX_T_APPN);
+  }
+
+  stop(): Promise<void> {
+    return this.#commits.drain();
+  }
+
+  /** Matches and commits a batch; `keep` says whether what matches nothing is stored (a retry is already). */
+  async match(batch: readonly Receipt[], keep: boolean): Promise<Matched[]> {
+    this.#options.onBatch(batch.length);
+    const results: Matched[] = batch.map(() => 'kept');
+    const pending = places(batch, (receipt) => !isFinalReceipt(receipt.state));
+    const final = places(batch, (receipt) => isFinalReceipt(receipt.state));
+    const unmatched = [
+      ...(await this.#pending(batch, pending, results)),
+      ...(await this.#exact(batch, final, results)),
+    ];
+    const unknown = unmatched.length === 0 ? [] : await this.#search(batch, unmatched, results);
+    if (keep && unknown.length > 0) await this.#keep(unknown.map((place) => at(batch, place)));
+    if (keep) for (const receipt of batch) this.#options.onReceipt(receipt.operatorId, receipt.state);
+    return results;
+  }
+
+  /** Receipts that end nothing: gives the places of those whose segment is not known under their id. */
+  async #pending(batch: readonly Receipt[], pending: readonly number[], results: Matched[]): Promise<number[]> {
+    if (pending.length === 0) return [];
+    const rows = pending.map((place) => {
+      const receipt = at(batch, place);
+      return {
+        operatorMessageId: this.#likeliestId(receipt),
+        operatorId: receipt.operatorId,
+        detail: receipt.detail,
+        accepted: receipt.state === 'ACCEPTD',
+      };
+    });
+    const found = new Set(await notePending(this.#connection, this.#options.clock.now(), rows));
+    for (const n of found) results[at(pending, n - 1)] = 'known';
+    // One that is neither final nor ACCEPTD tells nothing that would be worth keeping.
+    return pending.filter((place, index) => !found.has(index + 1) && at(batch, place).state === 'ACCEPTD');
+  }
+
+  async #exact(batch: readonly Receipt[], final: readonly number[], results: Matched[]): Promise<number[]> {
+    if (final.length === 0) return [];
+    const found = await this.#settle(batch, final, (receipt) => this.#likeliestId(receipt));
+    for (const place of found) results[place] = 'known';
+    return final.filter((place) => results[place] !== 'known');
+  }
+
+  /** Settles the receipts at these places under the ids given; gives the places whose segment was found. */
+  async #settle(
+    batch: readonly Receipt[],
+    wanted: readonly number[],
+    idOf: (receipt: Receipt, place: number) => string,
+  ): Promise<number[]> {
+    const arrived = wanted.map((place) => {
+      const receipt = at(batch, place);
+      return {
+        operatorMessageId: idOf(receipt, place),
+        operatorId: receipt.operatorId,
+        mobile: receipt.mobile,
+        state: receipt.state,
+        doneAtMs: receipt.doneAtMs,
+        detail: receipt.detail,
+        refund: this.#refunds(receipt),
+      };
+    });
+    const { found, settled } = await settleReceipts(this.#connection, this.#options.clock.now(), arrived);
+    if (settled.length > 0) this.#options.onSettled(settled);
+    return found.map(([n, msgid]) => {
+      const place = at(wanted, n - 1);
+      this.#remember(at(batch, place), msgid);
+      return place;
+    });
+  }
+
+  /** The slow way, for what the likeliest id did not find. Gives the places that stay unmatched. */
+  async #search(batch: readonly Receipt[], wanted: readonly number[], results: Matched[]): Promise<number[]> {
+    const left = await this.#noteRepeated(batch, wanted, results);
+    const chosen = await this.#choose(batch, left);
+    const settled = await this.#settle(
+      batch,
+      [...chosen.keys()].filter((place) => isFinalReceipt(at(batch, place).state)),
+      (_, place) => chosen.get(place) ?? '',
+    );
+    for (const place of settled) results[place] = 'known';
+    return left.filter((place) => results[place] !== 'known');
+  }
+
+  /** A receipt for what was settled a while ago changes nothing, and is only shown. */
+  async #noteRepeated(batch: readonly Receipt[], wanted: readonly number[], results: Matched[]): Promise<number[]> {
+    const repeated = wanted.filter((place) => this.#recent.has(recentKey(at(batch, place))));
+    if (repeated.length === 0) return [...wanted];
+    await noteEvents(
+      this.#connection,
+      repeated.map((place) => {
+        const receipt = at(batch, place);
+        return {
+          msgid: this.#recent.get(recentKey(receipt)) ?? 0,
+          atMs: this.#options.clock.now(),
+          kind: 'receipt-again',
+          operatorId: receipt.operatorId,
+          segment: undefined,
+          link: undefined,
+          sequence: undefined,
+          operatorMessageId: receipt.id,
+          status: undefined,
+          detail: receipt.detail,
+        };
+      }),
+    );
+    for (const place of repeated) results[place] = 'known';
+    const known = new Set(repeated);
+    return wanted.filter((place) => !known.has(place));
+  }
+
+  /** For each place the one id its segment may wait under; none when nothing or more than one agrees. */
+  async #choose(batch: readonly Receipt[], wanted: readonly number[]): Promise<ReadonlyMap<number, string>> {
+    const chosen = new Map<number, string>();
+    if (wanted.length === 0) return chosen;
+    const forms = wanted.flatMap((place) => this.#formsOf(at(batch, place)).map((form) => ({ n: place, ...form })));
+    const byId = Map.groupBy(await candidatesFor(this.#connection, forms), (candidate) => candidate.n);
+    const references = wanted.flatMap((n) => {
+      const { mobile, operatorId, reference } = at(batch, n);
+      return mobile === undefined || reference === undefined ? [] : [{ n, mobile, operatorId, reference }];
+    });
+    const unknown = references.length === 0 ? [] : await unknownCandidatesFor(this.#connection, references);
+    const byReference = Map.groupBy(unknown, (candidate) => candidate.n);
+    for (const place of wanted) {
+      const receipt = at(batch, place);
+      const id = onlyOne(receipt, byId.get(place)) ?? onlyOne(receipt, byReference.get(place));
+      if (id === undefined) continue;
+      chosen.set(place, id);
+      const learned = forms.find((form) => form.n === place && form.id === id)?.transform;
+      if (learned) this.#learned.set(receipt.operatorId, learned);
+    }
+    return chosen;
+  }
+
+  #formsOf(receipt: Receipt): { id: string; operatorId: number; transform: IdTransform }[] {
+    const idForm = this.#options.directory.find(receipt.operatorId)?.settings.idForm ?? 'auto';
+    return transformsFor(idForm).flatMap((transform) => {
+      const id = transformId(receipt.id, transform);
+      return id === undefined ? [] : [{ id, operatorId: receipt.operatorId, transform }];
+    });
+  }
+
+  #likeliestId(receipt: Receipt): string {
+    const idForm = this.#options.directory.find(receipt.operatorId)?.settings.idForm ?? 'auto';
+    const transform = this.#learned.get(receipt.operatorId) ?? transformsFor(idForm)[0];
+    return (transform && transformId(receipt.id, transform)) ?? receipt.id;
+  }
+
+  #refunds(receipt: Receipt): boolean {
+    if (receipt.state === 'DELIVRD') return false;
+    const own = this.#options.directory.find(receipt.operatorId)?.settings.refundUndelivered;
+    return own ?? this.#options.refundUndelivered;
+  }
+
+  #remember(receipt: Receipt, msgid: number): void {
+    this.#recent.set(recentKey(receipt), msgid);
+    if (this.#recent.size <= MAX_RECENT) return;
+    const oldest = this.#recent.keys().next();
+    if (!oldest.done) this.#recent.delete(oldest.value);
+  }
+
+  async #keep(receipts: readonly Receipt[]): Promise<void> {
+    const nowMs = this.#options.clock.now();
+    await keepReceipts(
+      this.#connection,
+      nowMs,
+      receipts.map((receipt) => ({
+        operatorMessageId: receipt.id,
+        operatorId: receipt.operatorId,
+        mobile: receipt.mobile,
+        reference: receipt.reference,
+        state: receipt.state,
+        doneAtMs: receipt.doneAtMs,
+        detail: receipt.detail,
+        retryAtMs: nowMs + FIRST_RETRY_MS,
+      })),
+    );
+  }
+}
+
+function places(batch: readonly Receipt[], wanted: (receipt: Receipt) => boolean): number[] {
+  return batch.flatMap((receipt, place) => (wanted(receipt) ? [place] : []));
+}
+
+/** An element that is there by construction: the index came from the same list. */
+function at<Element>(list: readonly Element[], index: number): Element {
+  return list[index] as Element;
+}
+
+function recentKey(receipt: Receipt): string {
+  return `${receipt.operatorId}/${receipt.id}`;
+}
+
+/** The id of the only segment that agrees with the receipt's recipient. */
+function onlyOne(receipt: Receipt, candidates: readonly Candidate[] = []): string | undefined {
+  const agreeing = candidates.filter(({ mobile }) => receipt.mobile === undefined || mobile === receipt.mobile);
+  const ids = new Set(agreeing.map(({ id }) => id));
+  return ids.size === 1 ? agreeing[0]?.id : undefined;
+}

@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseOperatorSettings } from '../../../src/domain/operator-settings.ts';
+import { addOperator } from '../../../src/store/operators.ts';
+import { startSmsNode } from '../../harness/sms-node.ts';
+
+test('what waits for an operator whose links are down goes out through the next one', async () => {
+  const node = await startSmsNode({ operatorSettings: { priority: 200 } });
+  try {
+    const parsed = parseOperatorSettings({ host: '127.0.0.1', port: 1, systemId: 'x', password: 'x', priority: 1 });
+    assert.ok(parsed.ok);
+    const down = await addOperator(node.database, { name: 'down', enabled: true, settings: parsed.settings });
+    assert.equal(down.kind, 'added');
+    // It waits for the preferred operator from before that one was known to be down.
+    await node.rows(
+      `INSERT INTO messages (msgid, account_id, accepted_at, due_at, expires_at, scheduled, mobile, body, segments, points)
+       VALUES (100000777, ${node.accountId}, now(), now(), now() + interval '1 hour', false, '886911222333', 'moved', 1, 1)`,
+    );
+    await node.rows(
+      `INSERT INTO queue (msgid, operator_id, rank, account_id, mobile, body, segments, accepted_at, expires_at)
+       SELECT 100000777, operator_id, 1, ${node.accountId}, '886911222333', 'moved', 1, now(), now() + interval '1 hour'
+       FROM operators WHERE name = 'down'`,
+    );
+    assert.equal(await node.finalState(100_000_777, '0911222333'), 'DELIVRD');
+    assert.ok((await node.events(100_000_777)).some((event) => event.kind === 'rerouted'));
+    const direct = await node.sendAccepted('0911222333', 'straight to the one that is up');
+    assert.equal(await node.finalState(direct, '0911222333'), 'DELIVRD');
+  } finally {
+    await node.stop();
+  }
+});
