@@ -1,0 +1,121 @@
+/**
+ * The handsets over HTTP, as a function of the request: whoever has an HTTP server mounts it. Every answer is JSON,
+ * errors as `{"error": "…"}`; it never rejects for what a client sent.
+ */
+import { handsetNumber } from './phone-numbers.ts';
+import type { SimulatedOperator } from './smsc.ts';
+
+export interface HandsetRequest {
+  method: string;
+  /** Without the query string, percent-encoded as it came. */
+  path: string;
+  query: URLSearchParams;
+  body: Buffer;
+}
+
+export interface HandsetAnswer {
+  status: number;
+  /** JSON; empty with 204. */
+  body: string;
+}
+
+/** What every path here begins with. */
+export const HANDSETS_PATH = '/simulator/handsets';
+/** Bodies larger than this need not be read: they are refused anyway. */
+export const MAX_BODY_BYTES = 65_536;
+
+const MESSAGES_PATH = /^\/simulator\/handsets\/([^/]+)\/messages\/?$/;
+const MAX_WAIT_S = 60;
+const TO_PATTERN = /^\+?\d{1,20}$/;
+
+/** Routes for `GET /simulator/handsets` and `GET`, `POST`, `DELETE /simulator/handsets/NUMBER/messages`. */
+export function handsetRoutes(operator: SimulatedOperator): (request: HandsetRequest) => Promise<HandsetAnswer> {
+  return async (request) => {
+    if (request.path === HANDSETS_PATH || request.path === `${HANDSETS_PATH}/`) return listNumbers(operator, request);
+    const rawNumber = MESSAGES_PATH.exec(request.path)?.[1];
+    if (rawNumber === undefined) return failure(404, 'no such path');
+    const number = handsetNumber(decoded(rawNumber));
+    if (number === undefined) return failure(400, 'not a phone number');
+    switch (request.method) {
+      case 'GET':
+        return listMessages(operator, number, request.query);
+      case 'POST':
+        return reply(operator, number, request.body);
+      case 'DELETE':
+        await operator.clearHandset(number);
+        return { status: 204, body: '' };
+      default:
+        return failure(405, 'GET, POST or DELETE');
+    }
+  };
+}
+
+function listNumbers(operator: SimulatedOperator, request: HandsetRequest): HandsetAnswer {
+  if (request.method !== 'GET') return failure(405, 'GET only');
+  return success(200, operator.handsets.numbers());
+}
+
+/** With `wait=S`: once the next message has arrived, or S seconds have passed. */
+async function listMessages(
+  operator: SimulatedOperator,
+  number: string,
+  query: URLSearchParams,
+): Promise<HandsetAnswer> {
+  const wait = query.get('wait');
+  if (wait !== null) {
+    const seconds = /^\d+(\.\d+)?$/.test(wait) ? Number(wait) : Number.NaN;
+    if (!(seconds <= MAX_WAIT_S)) return failure(400, `wait must be 0 to ${MAX_WAIT_S} seconds`);
+    await operator.handsets.waitForNext(number, seconds * 1_000);
+  }
+  const messages = operator.handsets.messages(number).map(({ text, segments, receivedAtMs, from }) => {
+    return { text, segments, receivedAt: new Date(receivedAtMs).toISOString(), from };
+  });
+  return success(200, messages);
+}
+
+async function reply(operator: SimulatedOperator, from: string, body: Buffer): Promise<HandsetAnswer> {
+  if (body.length > MAX_BODY_BYTES) return failure(413, 'body too large');
+  const parsed = parseReply(body);
+  if (typeof parsed === 'string') return failure(400, parsed);
+  const result = await operator.reply({ from, ...parsed });
+  switch (result.kind) {
+    case 'accepted':
+      return success(202, { from, ...parsed, segments: result.segments });
+    case 'too-long':
+      return failure(400, 'text is too long');
+    case 'busy':
+      return failure(503, 'the simulated operator cannot take it now');
+  }
+}
+
+/** A string says what is wrong. */
+function parseReply(body: Buffer): { to: string; text: string } | string {
+  let value: unknown;
+  try {
+    value = JSON.parse(body.toString('utf8'));
+  } catch {
+    return 'the body must be JSON: {"to": "12345", "text": "…"}';
+  }
+  if (typeof value !== 'object' || value === null) return 'the body must be an object';
+  const { to, text } = value as Record<string, unknown>;
+  if (typeof to !== 'string' || !TO_PATTERN.test(to)) return 'to must be a string of 1 to 20 digits';
+  if (typeof text !== 'string' || text === '') return 'text must be a string that is not empty';
+  return { to, text };
+}
+
+function decoded(value: string): string {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    // No number either way.
+    return '';
+  }
+}
+
+function success(status: number, value: unknown): HandsetAnswer {
+  return { status, body: JSON.stringify(value) };
+}
+
+function failure(status: number, error: string): HandsetAnswer {
+  return success(status, { error });
+}
