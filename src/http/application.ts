@@ -1,0 +1,74 @@
+/**
+ * The routes and what holds for all of them: which methods, how large a body, what an unknown path gets. Knows no
+ * socket. The query string is handed on raw and never logged.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type FastifyInstance, fastify } from 'fastify';
+import { Authenticator } from './authenticate.ts';
+import { ClientAddresses } from './client-address.ts';
+import { mountEndpoint } from './routes/api-endpoint.ts';
+import { mountHealth } from './routes/health.ts';
+import { mountRoutes } from './routes/mounted.ts';
+import { SmsQuery } from './routes/sms-query.ts';
+import { SmsSend } from './routes/sms-send.ts';
+import { SmsmoQuery } from './routes/smsmo-query.ts';
+import type { HttpServices } from './services.ts';
+
+const MAX_BODY_BYTES = 1_048_576;
+const NOT_FOUND = 404;
+const METHOD_NOT_ALLOWED = 405;
+const SERVER_FAULT = 500;
+const API_PATHS = ['/json/sms_send.php', '/json/sms_query.php', '/json/smsmo_query.php'];
+const HEALTH_PATHS = ['/healthz', '/readyz'];
+
+export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** Builds the routes; requests may be handled as soon as the promise is there. */
+export async function createApplication(services: HttpServices, stopping: () => boolean): Promise<RequestHandler> {
+  const app = fastify({
+    logger: false,
+    bodyLimit: MAX_BODY_BYTES,
+    exposeHeadRoutes: false,
+    requestIdHeader: false,
+    routerOptions: { querystringParser: (raw) => raw as unknown as Record<string, unknown> },
+  });
+  // Bodies stay bytes, whatever they claim to be; parameters.ts reads those it knows.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  refuseTheRest(app, services);
+  const addresses = new ClientAddresses({ trustedProxies: services.config.trustedProxies });
+  const authenticator = new Authenticator({ accounts: services.accounts, addresses });
+  const endpoints = [
+    { name: 'sms_send', endpoint: new SmsSend(services, authenticator) },
+    { name: 'sms_query', endpoint: new SmsQuery(services, authenticator) },
+    { name: 'smsmo_query', endpoint: new SmsmoQuery(services, authenticator) },
+  ];
+  for (const { name, endpoint } of endpoints) {
+    mountEndpoint(app, { path: `/json/${name}.php`, name, endpoint }, services);
+  }
+  mountHealth(app, { ready: services.ready, stopping });
+  if (services.mount !== undefined) mountRoutes(app, services.mount);
+  await app.ready();
+  return app.routing;
+}
+
+/** Unknown paths, other methods, broken bodies, faults. */
+function refuseTheRest(app: FastifyInstance, services: HttpServices): void {
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0] ?? '';
+    const allowed = allowedMethods(path, services.mount?.prefix);
+    if (allowed !== undefined) return reply.code(METHOD_NOT_ALLOWED).header('Allow', allowed).send();
+    return reply.code(NOT_FOUND).type('text/plain; charset=utf-8').send('not found\n');
+  });
+  app.setErrorHandler((error: { statusCode?: number }, _request, reply) => {
+    const status = error.statusCode ?? SERVER_FAULT;
+    if (status >= SERVER_FAULT) services.log.error({ err: error }, 'a request could not be handled');
+    return reply.code(status).header('Connection', 'close').send();
+  });
+}
+
+function allowedMethods(path: string, mountPrefix: string | undefined): string | undefined {
+  if (API_PATHS.includes(path)) return 'GET, POST';
+  if (HEALTH_PATHS.includes(path)) return 'GET';
+  return mountPrefix !== undefined && path.startsWith(mountPrefix) ? 'GET, POST, PUT, DELETE' : undefined;
+}

@@ -1,0 +1,174 @@
+/**
+ * Who asks, and whether they may: 00010, 00011, 00012, 00040, 00041, 00030, in this order (spec README point 17).
+ *
+ * A credential that was verified once is remembered and answered without a hash, from any address, whatever else
+ * goes on. Everything else is a guess. These are the rules for guesses:
+ * - An account that does not exist is answered 00011 without a hash.
+ * - A new guess takes a token of its account-and-address pair and one of its address (IPv6: its /64); it gets them
+ *   back when it was right. Without a token it is not looked at: 00012, and only after a pause. So a client that
+ *   shares an address with a guesser, and was never verified, gets in when a token has come back; the account's
+ *   clients on other addresses are not touched at all, and from their first success on neither is this one.
+ * - A guess known to be wrong costs no token, so a client with an old password does not lock out its neighbours; when
+ *   it goes on and on its answers pause. Unknown accounts likewise.
+ * - Two hashes run at once, accounts take turns, and what waits is bounded: beyond it 99998, which is no judgement.
+ */
+import type { IncomingMessage } from 'node:http';
+import { setTimeout as pause } from 'node:timers/promises';
+import { verifyPassword } from '../base/password.ts';
+import type { Code } from '../domain/codes.ts';
+import { isWellFormedPassword, isWellFormedUsername } from '../domain/credentials.ts';
+import type { Account, AccountDirectory } from '../store/accounts.ts';
+import { AddressList, type ClientAddresses, siteOf } from './client-address.ts';
+import { CredentialMemory } from './credential-memory.ts';
+import { GuessLimits } from './guess-limits.ts';
+import { HashQueue } from './hash-queue.ts';
+
+export type Authentication = { ok: true; account: Account } | { ok: false; code: Code };
+
+const MAX_KEYS = 50_000;
+const PAIR_LIMIT = { capacity: 10, refillMs: 6_000, maxKeys: MAX_KEYS };
+const SITE_LIMIT = { capacity: 50, refillMs: 1_000, maxKeys: MAX_KEYS };
+/** Failures that cost nothing, after which an address waits for its answers. */
+const REPEAT_LIMIT = { capacity: 50, refillMs: 500, maxKeys: MAX_KEYS };
+const PAUSE_MS = 2_000;
+/** Answers that pause at once; further failures are answered without a pause, and without a hash all the same. */
+const MAX_PAUSED = 1_000;
+
+export interface AuthenticatorServices {
+  accounts: Pick<AccountDirectory, 'find'>;
+  addresses: ClientAddresses;
+  /** Only tests give one. */
+  pauseMs?: number;
+  verify?: (password: string, passwordHash: string) => Promise<boolean>;
+}
+
+export class Authenticator {
+  readonly #services: AuthenticatorServices;
+  readonly #verify: (password: string, passwordHash: string) => Promise<boolean>;
+  readonly #memory = new CredentialMemory();
+  readonly #hashes = new HashQueue();
+  readonly #underWay = new Map<string, Promise<boolean | undefined>>();
+  readonly #pairs = new GuessLimits(PAIR_LIMIT);
+  readonly #sites = new GuessLimits(SITE_LIMIT);
+  readonly #repeats = new GuessLimits(REPEAT_LIMIT);
+  readonly #allowLists = new WeakMap<Account, AddressList>();
+  #paused = 0;
+
+  constructor(services: AuthenticatorServices) {
+    this.#services = services;
+    this.#verify = services.verify ?? verifyPassword;
+  }
+
+  /** At once for an account in memory whose credential was verified, else by a promise. Never rejects but for faults. */
+  authenticate(
+    username: string | undefined,
+    password: string | undefined,
+    request: IncomingMessage,
+  ): Authentication | Promise<Authentication> {
+    if (username === undefined || password === undefined) return refuse('00010');
+    if (!isWellFormedUsername(username) || !isWellFormedPassword(password)) return refuse('00010');
+    const account = this.#services.accounts.find(username);
+    if (account instanceof Promise) return this.#lookedUp(account, password, request);
+    return this.#checkPassword(account, password, request);
+  }
+
+  async #lookedUp(
+    lookUp: Promise<Account | undefined>,
+    password: string,
+    request: IncomingMessage,
+  ): Promise<Authentication> {
+    let account: Account | undefined;
+    try {
+      account = await lookUp;
+    } catch {
+      return refuse('99999');
+    }
+    if (account !== undefined) return this.#checkPassword(account, password, request);
+    return this.#refuseRepeated('00011', siteOf(this.#services.addresses.of(request)));
+  }
+
+  #checkPassword(
+    account: Account,
+    password: string,
+    request: IncomingMessage,
+  ): Authentication | Promise<Authentication> {
+    const key = this.#memory.keyOf(account.username, password);
+    if (this.#memory.isRight(key, account.passwordHash)) return this.#checkPermissions(account, request);
+    return this.#checkGuess(account, { key, password }, request);
+  }
+
+  async #checkGuess(
+    account: Account,
+    guess: { key: string; password: string },
+    request: IncomingMessage,
+  ): Promise<Authentication> {
+    const site = siteOf(this.#services.addresses.of(request));
+    if (this.#memory.isWrong(guess.key, account.passwordHash)) return this.#refuseRepeated('00012', site);
+    // The same guess at the same time is one guess, and costs one hash.
+    const turn = guess.key + account.passwordHash;
+    let verdict = this.#underWay.get(turn);
+    if (verdict === undefined) {
+      const pair = `${account.accountId} ${site}`;
+      if (!this.#takeTokens(pair, site)) return this.#refuseAfterPause('00012');
+      verdict = this.#hash(account, guess, { pair, site }).finally(() => this.#underWay.delete(turn));
+      this.#underWay.set(turn, verdict);
+    }
+    const isRight = await verdict;
+    if (isRight === undefined) return refuse('99998');
+    return isRight ? this.#checkPermissions(account, request) : refuse('00012');
+  }
+
+  #takeTokens(pair: string, site: string): boolean {
+    const nowMs = performance.now();
+    if (!this.#pairs.mayTry(pair, nowMs) || !this.#sites.mayTry(site, nowMs)) return false;
+    return this.#pairs.take(pair, nowMs) && this.#sites.take(site, nowMs);
+  }
+
+  /** Undefined when too many hashes wait. */
+  async #hash(
+    account: Account,
+    guess: { key: string; password: string },
+    tokens: { pair: string; site: string },
+  ): Promise<boolean | undefined> {
+    const isRight = await this.#hashes.run(account.accountId, () => this.#verify(guess.password, account.passwordHash));
+    if (isRight !== undefined) this.#memory.remember(guess.key, account.passwordHash, isRight);
+    if (isRight !== false) {
+      this.#pairs.giveBack(tokens.pair);
+      this.#sites.giveBack(tokens.site);
+    }
+    return isRight;
+  }
+
+  #checkPermissions(account: Account, request: IncomingMessage): Authentication {
+    if (account.state === 'disabled') return refuse('00040');
+    if (!account.api) return refuse('00041');
+    if (account.ipAllow.length > 0 && !this.#isAllowedFrom(account, request)) return refuse('00030');
+    return { ok: true, account };
+  }
+
+  #isAllowedFrom(account: Account, request: IncomingMessage): boolean {
+    let list = this.#allowLists.get(account);
+    if (list === undefined) {
+      list = new AddressList(account.ipAllow);
+      this.#allowLists.set(account, list);
+    }
+    const address = this.#services.addresses.of(request);
+    return address !== undefined && list.has(address);
+  }
+
+  #refuseRepeated(code: Code, site: string): Authentication | Promise<Authentication> {
+    return this.#repeats.take(site, performance.now()) ? refuse(code) : this.#refuseAfterPause(code);
+  }
+
+  async #refuseAfterPause(code: Code): Promise<Authentication> {
+    if (this.#paused >= MAX_PAUSED) return refuse(code);
+    this.#paused++;
+    await pause(this.#services.pauseMs ?? PAUSE_MS, undefined, { ref: false });
+    this.#paused--;
+    return refuse(code);
+  }
+}
+
+function refuse(code: Code): Authentication {
+  return { ok: false, code };
+}

@@ -1,0 +1,97 @@
+/**
+ * The parameters of a request, from its query string and its body (spec README points 1 to 4). Values stay as they
+ * came until one is asked for; then it is bytes or text. Never throws: what cannot be read is not there.
+ */
+import { decodeText, percentDecode, type TextEncoding } from '../domain/text.ts';
+import { readMultipart } from './multipart.ts';
+
+/** Parameters after these are not looked at. */
+export const MAX_PARAMETERS = 1_000;
+
+const AMPERSAND = 0x26;
+const EQUALS = 0x3d;
+const ENCODED = /[%+]/;
+const NEEDS_DECODING = /[%+]|[^\x20-\x7e]/;
+const PART_OF_MULTIPART = /^multipart\/form-data\s*;/i;
+const URLENCODED = /^application\/x-www-form-urlencoded\s*(?:;|$)/i;
+
+/** A percent-encoded value (Latin-1: each character a byte), or the bytes of a multipart field. */
+type RawValue = string | Buffer;
+
+export class Parameters {
+  readonly #values = new Map<string, RawValue>();
+  #read = 0;
+
+  /** Of several values of a name the last counts, an empty one too (point 2). */
+  add(name: string, value: RawValue): void {
+    this.#values.set(name, value);
+  }
+
+  /** Adds `name=value&…`. */
+  addEncoded(pairs: string): void {
+    let start = 0;
+    while (start < pairs.length && this.#read < MAX_PARAMETERS) {
+      let end = start;
+      let equals = -1;
+      for (; end < pairs.length; end++) {
+        const character = pairs.charCodeAt(end);
+        if (character === AMPERSAND) break;
+        if (character === EQUALS && equals < 0) equals = end;
+      }
+      if (end > start) this.#addPair(pairs, start, equals < 0 ? end : equals, end);
+      start = end + 1;
+    }
+  }
+
+  #addPair(pairs: string, start: number, equals: number, end: number): void {
+    this.#read++;
+    const name = pairs.slice(start, equals);
+    const decodedName = ENCODED.test(name) ? percentDecode(name).toString('latin1') : name;
+    this.#values.set(decodedName, pairs.slice(equals + 1, end));
+  }
+
+  /** The value's bytes; undefined where it is absent or empty (point 3). */
+  bytes(name: string): Buffer | undefined {
+    const value = this.#values.get(name);
+    if (value === undefined || value.length === 0) return undefined;
+    return typeof value === 'string' ? percentDecode(value) : value;
+  }
+
+  /** The value as text, decoded by point 4; undefined where it is absent or empty. */
+  text(name: string, encoding: TextEncoding = 'auto'): string | undefined {
+    const value = this.#values.get(name);
+    if (typeof value === 'string' && !NEEDS_DECODING.test(value)) return value === '' ? undefined : value;
+    const bytes = this.bytes(name);
+    if (bytes === undefined) return undefined;
+    const text = decodeText(bytes, encoding);
+    return text === '' ? undefined : text;
+  }
+}
+
+export interface RequestBody {
+  contentType: string | undefined;
+  bytes: Buffer;
+}
+
+/**
+ * The query string's parameters, and over them the body's. A body without a Content-Type is read as urlencoded; one
+ * of another type (JSON, plain text) has no parameters, whatever it holds: the contract knows none there.
+ * @param query what follows the first `?`, each character a byte
+ */
+export function readParameters(
+  query: string,
+  body: RequestBody | undefined = undefined,
+): Parameters | Promise<Parameters> {
+  const parameters = new Parameters();
+  parameters.addEncoded(query);
+  if (body === undefined || body.bytes.length === 0) return parameters;
+  const contentType = body.contentType ?? '';
+  if (PART_OF_MULTIPART.test(contentType)) return addMultipart(parameters, contentType, body.bytes);
+  if (contentType === '' || URLENCODED.test(contentType)) parameters.addEncoded(body.bytes.toString('latin1').trim());
+  return parameters;
+}
+
+async function addMultipart(parameters: Parameters, contentType: string, bytes: Buffer): Promise<Parameters> {
+  for (const { name, value } of await readMultipart(contentType, bytes, MAX_PARAMETERS)) parameters.add(name, value);
+  return parameters;
+}

@@ -1,0 +1,237 @@
+/**
+ * Request lines with raw bytes in them (spec README point 6): clients send UTF-8 or Big5 unescaped, and Node's parser
+ * refuses that with HPE_INVALID_URL. The refused line is mended (each byte over 0x7f becomes %XX) and given to a fresh
+ * parser on the same connection, once every earlier request of it has been answered. Nothing that a parser has
+ * accepted is ever fed again; bodies and headers are never touched; what cannot be mended is answered 400.
+ */
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import { UnfinishedLine } from './unfinished-line.ts';
+
+const LINE_FEED = 0x0a;
+const SPACE = 0x20;
+const FIRST_RAW_BYTE = 0x80;
+const LONGEST_METHOD_CHARACTERS = 8;
+/** A client has this long to end a line that is being mended. */
+const REST_OF_LINE_MS = 20_000;
+
+const METHOD_AT_END = /(?:GET|POST|HEAD|PUT|DELETE|OPTIONS|PATCH|TRACE)$/;
+
+export interface ParserError extends Error {
+  code?: string;
+  rawPacket?: Buffer;
+  /** Where in the packet the parser stopped. */
+  bytesParsed?: number;
+}
+
+type Listener = (...values: unknown[]) => void;
+
+const CONNECTION = Symbol('connection');
+
+interface WatchedSocket extends Socket {
+  [CONNECTION]?: Connection;
+}
+
+/**
+ * Makes `server` accept raw request lines; call it once, before the server listens.
+ * @param options.maxLineBytes longer lines are answered 431
+ */
+export function acceptRawUrls(server: Server | HttpsServer, options: { event: string; maxLineBytes: number }): void {
+  const attachers = server.listeners(options.event) as Listener[];
+  server.removeAllListeners(options.event);
+  server.on(options.event, (socket: WatchedSocket) => {
+    const attach = (): void => {
+      for (const attacher of attachers) attacher.call(server, socket);
+    };
+    socket[CONNECTION] = new Connection(socket, attach, options.maxLineBytes);
+  });
+  server.on('clientError', (error: ParserError, socket: WatchedSocket) => {
+    const connection = socket[CONNECTION];
+    if (connection === undefined) socket.destroy();
+    else connection.refused(error);
+  });
+}
+
+/** Tells each connection of its latest response: a mended request waits for the ones before it. */
+export function noteResponses(listener: RequestListener): RequestListener {
+  return (request: IncomingMessage, response: ServerResponse): void => {
+    const connection = (request.socket as WatchedSocket)[CONNECTION];
+    if (connection !== undefined) connection.latestResponse = response;
+    listener(request, response);
+  };
+}
+
+/** Stands between a socket and Node's HTTP parser: hands every packet on and remembers the line that has no end yet. */
+class Connection {
+  latestResponse: ServerResponse | undefined;
+  readonly #socket: Socket;
+  readonly #attachParser: () => void;
+  readonly #maxLineBytes: number;
+  readonly #line: UnfinishedLine;
+  /** The listeners that Node's HTTP server has put on the socket, its reader of packets apart. */
+  #listeners: [string | symbol, Listener][] = [];
+  #parse: Listener = () => {};
+  #packet: Buffer | undefined;
+  /** From the first byte of the refused request on; undefined while nothing is being mended. */
+  #refusedBytes: Buffer | undefined;
+  #restOfLineTimer: NodeJS.Timeout | undefined;
+
+  constructor(socket: Socket, attachParser: () => void, maxLineBytes: number) {
+    this.#socket = socket;
+    this.#attachParser = attachParser;
+    this.#maxLineBytes = maxLineBytes;
+    this.#line = new UnfinishedLine(maxLineBytes);
+    this.#attach();
+  }
+
+  /** The parser has refused something. */
+  refused(error: ParserError): void {
+    const start = this.#startOfMendable(error);
+    if (start === undefined) this.#answerOnceIdle(statusOf(error));
+    else this.#refusedBytes = start;
+  }
+
+  readonly #onData = (packet: Buffer): void => {
+    if (this.#refusedBytes !== undefined) {
+      this.#refusedBytes = Buffer.concat([this.#refusedBytes, packet]);
+      this.#mendWhenWhole();
+      return;
+    }
+    this.#feed(packet);
+  };
+
+  #feed(packet: Buffer): void {
+    this.#packet = packet;
+    this.#parse(packet);
+    this.#packet = undefined;
+    if (this.#refusedBytes !== undefined) this.#mendWhenWhole();
+    else this.#line.add(packet);
+  }
+
+  /** The bytes from the request's first on, when raw bytes in its line are the reason; undefined otherwise. */
+  #startOfMendable(error: ParserError): Buffer | undefined {
+    const packet = this.#packet;
+    const at = error.bytesParsed ?? -1;
+    if (error.code !== 'HPE_INVALID_URL' || packet === undefined || (packet[at] ?? 0) < FIRST_RAW_BYTE) return undefined;
+    const before = this.#line.bytes();
+    const seen = before.length === 0 ? packet : Buffer.concat([before, packet]);
+    const start = startOfRequestLine(seen, before.length + at);
+    return start === undefined ? undefined : seen.subarray(start);
+  }
+
+  #mendWhenWhole(): void {
+    const bytes = this.#refusedBytes ?? Buffer.alloc(0);
+    const end = bytes.indexOf(LINE_FEED);
+    if (end < 0 && bytes.length <= this.#maxLineBytes) {
+      this.#restOfLineTimer ??= setTimeout(() => this.#answerOnceIdle('408 Request Timeout'), REST_OF_LINE_MS).unref();
+      return;
+    }
+    clearTimeout(this.#restOfLineTimer);
+    this.#restOfLineTimer = undefined;
+    if (end < 0 || end > this.#maxLineBytes) {
+      this.#answerOnceIdle('431 Request Header Fields Too Large');
+      return;
+    }
+    this.#onceIdle(() => this.#parseAfresh(end));
+  }
+
+  #parseAfresh(endOfLine: number): void {
+    const bytes = this.#refusedBytes;
+    if (bytes === undefined) return;
+    this.#refusedBytes = undefined;
+    this.#line.clear();
+    this.#detach();
+    this.#attach();
+    this.#feed(Buffer.concat([percentEncodeRaw(bytes.subarray(0, endOfLine)), bytes.subarray(endOfLine)]));
+    if (this.#refusedBytes === undefined) this.#socket.resume();
+  }
+
+  #attach(): void {
+    const own = new Map(this.#socket.eventNames().map((event) => [event, this.#socket.rawListeners(event)]));
+    this.#attachParser();
+    this.#listeners = this.#socket.eventNames().flatMap((event) =>
+      this.#socket
+        .rawListeners(event)
+        .filter((listener) => !own.get(event)?.includes(listener))
+        .map((listener): [string | symbol, Listener] => [event, listener as Listener]),
+    );
+    // Removed and added again: Node's HTTP server reads the handle past us until somebody asks for 'data'.
+    this.#socket.off('data', this.#onData);
+    for (const [event, listener] of this.#listeners) {
+      if (event !== 'data') continue;
+      this.#parse = listener;
+      this.#socket.off('data', listener);
+    }
+    this.#socket.on('data', this.#onData);
+  }
+
+  /** Node's HTTP server lets go of a connection, and frees its parser, when that closes: it is told so. */
+  #detach(): void {
+    for (const [event, listener] of this.#listeners) this.#socket.off(event, listener);
+    for (const [event, listener] of this.#listeners) {
+      if (event === 'close') listener.call(this.#socket, false);
+    }
+    this.#listeners = [];
+    this.#socket.setTimeout(0);
+  }
+
+  /** Requests are answered in their order: when the latest is, all are. */
+  #onceIdle(proceed: () => void): void {
+    const latest = this.latestResponse;
+    const go = (): void => {
+      if (this.#socket.destroyed || !this.#socket.writable) this.#socket.destroy();
+      else proceed();
+    };
+    if (latest === undefined || latest.closed) {
+      go();
+      return;
+    }
+    this.#socket.pause();
+    latest.once('close', go);
+  }
+
+  #answerOnceIdle(status: string): void {
+    clearTimeout(this.#restOfLineTimer);
+    this.#parse = () => {};
+    if (this.#socket.destroyed) return;
+    this.#onceIdle(() => {
+      this.#socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () =>
+        this.#socket.destroy(),
+      );
+    });
+  }
+}
+
+/** The status with which a broken request is answered before its connection is closed. */
+function statusOf(error: ParserError): string {
+  switch (error.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return '431 Request Header Fields Too Large';
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return '413 Payload Too Large';
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return '408 Request Timeout';
+    default:
+      return '400 Bad Request';
+  }
+}
+
+/**
+ * Where the request begins whose URL holds the byte at `at`. The URL has no blank in it, so the last blank before is
+ * the one after the method; what stands before the method may be a line feed or the body of an earlier request.
+ */
+function startOfRequestLine(bytes: Buffer, at: number): number | undefined {
+  const blank = bytes.lastIndexOf(SPACE, at);
+  if (blank < 0) return undefined;
+  const before = bytes.toString('latin1', Math.max(0, blank - LONGEST_METHOD_CHARACTERS), blank);
+  const method = METHOD_AT_END.exec(before);
+  return method === null ? undefined : blank - method[0].length;
+}
+
+function percentEncodeRaw(line: Buffer): Buffer {
+  const text = line
+    .toString('latin1')
+    .replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`);
+  return Buffer.from(text, 'latin1');
+}

@@ -1,0 +1,125 @@
+/**
+ * The platform's HTTP and HTTPS listeners before one set of routes. Slow, broken and oversized requests end in bounded
+ * time. Stopping takes no new requests, lets those in flight end, and is over after a bounded time in any case.
+ */
+import { createServer, type Server, type ServerOptions } from 'node:http';
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Logger } from '../base/log.ts';
+import { createApplication, type RequestHandler } from './application.ts';
+import { acceptRawUrls, noteResponses } from './raw-url.ts';
+import type { Certificate } from './self-signed.ts';
+import type { HttpServices } from './services.ts';
+
+/** A GET with 765 characters of Big5 encoded twice (about 7,700 bytes) and a drurl of 2,000 fits well. */
+const MAX_HEADER_BYTES = 65_536;
+const HEADERS_TIMEOUT_MS = 20_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const TIMEOUT_CHECK_PERIOD_MS = 2_000;
+/** Longer than the usual 60 s of proxies, so that they close idle connections and not we under their request. */
+const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
+const MAX_CONNECTIONS = 10_000;
+const LISTEN_BACKLOG = 1_024;
+/** Requests in flight have this long when the server stops. */
+const STOP_PATIENCE_MS = 5_000;
+const IDLE_SWEEP_PERIOD_MS = 20;
+
+const OPTIONS: ServerOptions = {
+  maxHeaderSize: MAX_HEADER_BYTES,
+  headersTimeout: HEADERS_TIMEOUT_MS,
+  requestTimeout: REQUEST_TIMEOUT_MS,
+  connectionsCheckingInterval: TIMEOUT_CHECK_PERIOD_MS,
+  keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+  noDelay: true,
+};
+
+export interface ListenerAddress {
+  scheme: 'http' | 'https';
+  address: string;
+  port: number;
+}
+
+export class HttpServer {
+  readonly #log: Logger;
+  readonly #handler: Promise<RequestHandler>;
+  readonly #listeners: { scheme: 'http' | 'https'; server: Server | SecureServer }[] = [];
+  #stopping = false;
+
+  constructor(services: HttpServices) {
+    this.#log = services.log;
+    this.#handler = createApplication(services, () => this.#stopping);
+  }
+
+  /** Port 0 takes any free one. Rejects when the port cannot be had. */
+  async listenHttp(where: { host: string; port: number }): Promise<void> {
+    const server = createServer(OPTIONS, await this.#listener());
+    acceptRawUrls(server, { event: 'connection', maxLineBytes: MAX_HEADER_BYTES });
+    await this.#listen('http', server, where);
+  }
+
+  async listenHttps(where: { host: string; port: number; tls: Certificate }): Promise<void> {
+    const options = { ...OPTIONS, ...where.tls, handshakeTimeout: TLS_HANDSHAKE_TIMEOUT_MS };
+    const server = createSecureServer(options, await this.#listener());
+    acceptRawUrls(server, { event: 'secureConnection', maxLineBytes: MAX_HEADER_BYTES });
+    await this.#listen('https', server, where);
+  }
+
+  /** Where it listens, with the ports that were taken. */
+  addresses(): ListenerAddress[] {
+    return this.#listeners.flatMap(({ scheme, server }) => {
+      const bound = server.address() as AddressInfo | null;
+      return bound === null ? [] : [{ scheme, address: bound.address, port: bound.port }];
+    });
+  }
+
+  /** Resolves when every connection is closed. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.#listeners.map(({ server }) => close(server)));
+  }
+
+  async #listener(): Promise<RequestHandler> {
+    const handle = await this.#handler;
+    return noteResponses((request, response) => {
+      if (this.#stopping) response.setHeader('Connection', 'close');
+      handle(request, response);
+    });
+  }
+
+  async #listen(
+    scheme: 'http' | 'https',
+    server: Server | SecureServer,
+    where: { host: string; port: number },
+  ): Promise<void> {
+    server.maxConnections = MAX_CONNECTIONS;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    server.once('error', reject);
+    server.listen({ host: where.host, port: where.port, backlog: LISTEN_BACKLOG }, () => {
+      server.off('error', reject);
+      // A connection that could not be taken, for want of file descriptors for instance, is not the server's end.
+      server.on('error', (error) => this.#log.warn({ err: error }, 'a connection could not be taken'));
+      resolve();
+    });
+    await promise;
+    this.#listeners.push({ scheme, server });
+  }
+}
+
+/** The server on which main's platform answers. */
+export function createHttpServer(services: HttpServices): HttpServer {
+  return new HttpServer(services);
+}
+
+function close(server: Server | SecureServer): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  // Connections become idle one after the other, as their last answer leaves.
+  const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_PERIOD_MS);
+  const cut = setTimeout(() => server.closeAllConnections(), STOP_PATIENCE_MS);
+  server.close(() => {
+    clearInterval(sweep);
+    clearTimeout(cut);
+    resolve();
+  });
+  return promise;
+}

@@ -1,0 +1,45 @@
+/** What the HTTP server and its routes work with, handed in by main. */
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import type { Metrics } from '../base/metrics.ts';
+import type { PriceTable } from '../domain/price.ts';
+import type { DrurlCheck } from '../outgoing/drurl-check.ts';
+import type { Acceptance } from '../sms/accept.ts';
+import type { IncomingQuery } from '../sms/incoming-query.ts';
+import type { MessageQuery } from '../sms/query.ts';
+import type { AccountDirectory } from '../store/accounts.ts';
+
+export interface HttpServices {
+  config: {
+    /** CIDRs whose X-Forwarded-For is believed. */
+    trustedProxies: readonly string[];
+  };
+  accounts: Pick<AccountDirectory, 'find' | 'forget' | 'readBalance'>;
+  acceptance: Pick<Acceptance, 'accept'>;
+  messages: Pick<MessageQuery, 'lookUp' | 'deleteScheduled'>;
+  incoming: Pick<IncomingQuery, 'find'>;
+  drurlCheck: Pick<DrurlCheck, 'check' | 'isForbiddenLiteral'>;
+  clock: Clock;
+  log: Logger;
+  metrics: Pick<Metrics, 'answers'>;
+  prices: PriceTable;
+  /** Whether everything that a request needs is up. */
+  ready: () => boolean;
+  mount?: Mount | undefined;
+}
+
+/** Routes that another room brings along, under a path of their own. */
+export interface Mount {
+  /** Begins and ends with a slash. */
+  prefix: string;
+  handle(request: MountedRequest): Promise<{ status: number; body: string }>;
+}
+
+export interface MountedRequest {
+  method: string;
+  /** The whole path, percent-encoding as it came. */
+  path: string;
+  query: URLSearchParams;
+  /** Empty when there is none. */
+  body: Buffer;
+}

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import type { IncomingMessage } from 'node:http';
+import { test } from 'node:test';
+import { Authenticator, type Authentication } from '../../../src/http/authenticate.ts';
+import { ClientAddresses } from '../../../src/http/client-address.ts';
+import type { Account } from '../../../src/store/accounts.ts';
+
+const RIGHT = 'right-password';
+const HOME = '192.0.2.1';
+
+function account(username: string, settings: Partial<Account> = {}): Account {
+  return {
+    accountId: username.length,
+    username,
+    passwordHash: `hash of ${username}`,
+    state: 'active',
+    api: true,
+    international: false,
+    ipAllow: [],
+    textEncoding: 'auto',
+    doubleEncoding: 'auto',
+    incomingUrl: undefined,
+    sourceAddress: undefined,
+    share: 1,
+    version: 1,
+    balance: 0,
+    ...settings,
+  };
+}
+
+/** An authenticator whose hashing is replaced by a comparison that counts, and can be held. */
+class Guarded {
+  /** The stored hashes that were compared with, in order. */
+  readonly order: string[] = [];
+  running = 0;
+  mostRunning = 0;
+  gate: Promise<void> = Promise.resolve();
+  readonly accounts: Map<string, Account>;
+  readonly authenticator: Authenticator;
+
+  constructor(accounts: Account[], pauseMs: number) {
+    this.accounts = new Map(accounts.map((known) => [known.username, known]));
+    this.authenticator = new Authenticator({
+      accounts: { find: (username) => this.accounts.get(username) ?? Promise.resolve(undefined) },
+      addresses: new ClientAddresses({ trustedProxies: [] }),
+      pauseMs,
+      verify: async (password, passwordHash) => {
+        this.order.push(passwordHash);
+        this.mostRunning = Math.max(this.mostRunning, ++this.running);
+        await this.gate;
+        this.running--;
+        return password === RIGHT;
+      },
+    });
+  }
+
+  get hashes(): number {
+    return this.order.length;
+  }
+
+  ask(username: string, password: string, from = HOME): Authentication | Promise<Authentication> {
+    const request = { socket: { remoteAddress: from }, headers: {} } as unknown as IncomingMessage;
+    return this.authenticator.authenticate(username, password, request);
+  }
+
+  async codeOf(username: string, password: string, from = HOME): Promise<string> {
+    const authentication = await this.ask(username, password, from);
+    return authentication.ok ? '00000' : authentication.code;
+  }
+}
+
+const LONG_PAUSE_MS = 60_000;
+
+/** Whether the answer is there without waiting for any timer. */
+async function isAnsweredAtOnce(answer: Authentication | Promise<Authentication>): Promise<boolean> {
+  const later = new Promise<'later'>((resolve) => setTimeout(resolve, 20, 'later'));
+  return (await Promise.race([answer, later])) !== 'later';
+}
+
+test('a verified credential costs one hash, and is answered without a promise afterwards', async () => {
+  const guarded = new Guarded([account('test')], LONG_PAUSE_MS);
+  assert.equal(await guarded.codeOf('test', RIGHT), '00000');
+  for (let turn = 0; turn < 100; turn++) assert.ok(!(guarded.ask('test', RIGHT) instanceof Promise));
+  assert.equal(guarded.hashes, 1);
+});
+
+test('the same credential asked for many times at once costs one hash', async () => {
+  const guarded = new Guarded([account('test')], LONG_PAUSE_MS);
+  const codes = await Promise.all(Array.from({ length: 200 }, () => guarded.codeOf('test', RIGHT)));
+  assert.ok(codes.every((code) => code === '00000'));
+  assert.equal(guarded.hashes, 1);
+});
+
+test('unknown accounts and malformed credentials are answered without a hash', async () => {
+  const guarded = new Guarded([], LONG_PAUSE_MS);
+  assert.equal(await guarded.codeOf('nobody', RIGHT), '00011');
+  assert.equal(await guarded.codeOf('no body', RIGHT), '00010');
+  assert.equal(await guarded.codeOf('nobody', '123'), '00010');
+  assert.equal(guarded.hashes, 0);
+});
+
+test('a change of password forgets the old one, and what was wrong may be right then', async () => {
+  const guarded = new Guarded([account('test')], LONG_PAUSE_MS);
+  await guarded.codeOf('test', RIGHT);
+  guarded.accounts.set('test', account('test', { passwordHash: 'another' }));
+  assert.equal(await guarded.codeOf('test', RIGHT), '00000');
+  assert.equal(guarded.hashes, 2);
+});
+
+test('at most two hashes run at once', async () => {
+  const accounts = ['a', 'bb', 'ccc', 'dddd', 'eeeee'].map((username) => account(username));
+  const guarded = new Guarded(accounts, LONG_PAUSE_MS);
+  await Promise.all(accounts.map(({ username }) => guarded.codeOf(username, RIGHT)));
+  assert.equal(guarded.mostRunning, 2);
+  assert.equal(guarded.hashes, 5);
+});
+
+test('after ten wrong guesses a client’s guesses at that account are not hashed, and answered after a pause', async () => {
+  const guarded = new Guarded([account('test'), account('other')], LONG_PAUSE_MS);
+  for (let guess = 0; guess < 10; guess++) assert.equal(await guarded.codeOf('test', `wrong-${guess}`), '00012');
+  assert.equal(guarded.hashes, 10);
+  assert.equal(await isAnsweredAtOnce(guarded.ask('test', 'wrong-again')), false);
+  assert.equal(await isAnsweredAtOnce(guarded.ask('test', RIGHT)), false);
+  assert.equal(guarded.hashes, 10);
+  assert.equal(await guarded.codeOf('other', RIGHT), '00000', 'another account from the same address');
+  assert.equal(await guarded.codeOf('test', RIGHT, '192.0.2.2'), '00000', 'the account’s client elsewhere');
+  assert.ok(!(guarded.ask('test', RIGHT) instanceof Promise), 'verified elsewhere, it holds from here too');
+});
+
+test('a paused answer comes in the end', async () => {
+  const guarded = new Guarded([account('test')], 5);
+  for (let guess = 0; guess < 12; guess++) assert.equal(await guarded.codeOf('test', `wrong-${guess}`), '00012');
+  assert.equal(guarded.hashes, 10);
+});
+
+test('guesses at many accounts from one address, or one /64, are bounded together', async () => {
+  const accounts = Array.from({ length: 80 }, (_, index) => account(`user${index}`, { accountId: index }));
+  for (const from of ['192.0.2.9', '2001:db8::']) {
+    const guarded = new Guarded(accounts, 0);
+    for (const { username, accountId } of accounts) {
+      await guarded.codeOf(username, 'wrong', from.includes(':') ? `${from}${accountId + 1}` : from);
+    }
+    assert.ok(guarded.hashes >= 50 && guarded.hashes <= 52, `${guarded.hashes} hashes`);
+  }
+});
+
+test('a client with an old password does not use up the guesses of its neighbours', async () => {
+  const guarded = new Guarded([account('test')], 0);
+  for (let turn = 0; turn < 200; turn++) assert.equal(await guarded.codeOf('test', 'old-password'), '00012');
+  assert.equal(guarded.hashes, 1);
+  assert.equal(await guarded.codeOf('test', RIGHT), '00000');
+});
+
+test('failures that cost nothing are answered after a pause when there are many', async () => {
+  const guarded = new Guarded([account('test')], LONG_PAUSE_MS);
+  for (let turn = 0; turn < 50; turn++) assert.equal(await guarded.codeOf(`nobody${turn}`, 'wrong'), '00011');
+  assert.equal(await isAnsweredAtOnce(guarded.ask('nobody', 'wrong')), false);
+  assert.equal(await guarded.codeOf('nobody', 'wrong', '192.0.2.77'), '00011');
+  assert.equal(await guarded.codeOf('test', RIGHT), '00000', 'a right password from the same address');
+});
+
+test('a flood of guesses at one account does not keep another from its hash', async () => {
+  const guarded = new Guarded([account('victim'), account('other')], LONG_PAUSE_MS);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  guarded.gate = promise;
+  const flood = Array.from({ length: 300 }, (_, index) =>
+    guarded.codeOf('victim', `guess-${index}`, `198.51.${Math.floor(index / 5)}.1`),
+  );
+  const other = guarded.codeOf('other', RIGHT);
+  resolve();
+  assert.equal(await other, '00000');
+  const place = guarded.order.indexOf('hash of other');
+  assert.ok(place <= 3, `${place} hashes came first`);
+  const codes = new Set(await Promise.all(flood));
+  assert.deepEqual(codes, new Set(['00012', '99998']));
+});
+
+test('00040, 00041 and 00030 come after the password, in this order', async () => {
+  const guarded = new Guarded(
+    [
+      account('disabled', { state: 'disabled', api: false, ipAllow: ['203.0.113.1'] }),
+      account('noapi', { api: false, ipAllow: ['203.0.113.1'] }),
+      account('badip', { ipAllow: ['203.0.113.1'] }),
+      account('goodip', { ipAllow: ['203.0.113.1', '192.0.2.0/24'] }),
+    ],
+    LONG_PAUSE_MS,
+  );
+  const codes = { disabled: '00040', noapi: '00041', badip: '00030', goodip: '00000' };
+  for (const [username, code] of Object.entries(codes)) {
+    assert.equal(await guarded.codeOf(username, 'wrong'), '00012');
+    assert.equal(await guarded.codeOf(username, RIGHT), code);
+    assert.equal(await guarded.codeOf(username, RIGHT), code);
+  }
+});

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { Agent, get as getHttp, type IncomingMessage } from 'node:http';
+import { get as getHttps } from 'node:https';
+import { connect } from 'node:net';
+import { after, before, beforeEach, test } from 'node:test';
+import { MetricsServer } from '../../../src/http/metrics-server.ts';
+import { selfSignedCertificate } from '../../../src/http/self-signed.ts';
+import type { MountedRequest } from '../../../src/http/services.ts';
+import { ask, NOON_MS, type Platform, startPlatform } from './platform.ts';
+import { temporaryDirectory } from './temporary-directory.ts';
+
+let platform: Platform;
+const mounted: MountedRequest[] = [];
+const SEND = '/json/sms_send.php?username=test&password=1234&mobile=0911222333&message=hello';
+
+before(async () => {
+  platform = await startPlatform({
+    mount: {
+      prefix: '/simulator/',
+      handle: async (request) => {
+        mounted.push(request);
+        if (request.path.endsWith('/fault')) throw new Error('a fault of the mounted room');
+        return { status: 201, body: '{"mounted":true}' };
+      },
+    },
+  });
+  await platform.addAccount('test');
+});
+after(() => platform.stop());
+beforeEach(() => {
+  platform.accepted.length = 0;
+  platform.isReady = true;
+});
+
+test('methods other than GET and POST are 405 and do nothing', async () => {
+  for (const method of ['HEAD', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'PROPFIND']) {
+    const response = await platform.ask(SEND, { method });
+    assert.equal(response.status, 405, method);
+    assert.equal(response.headers['allow'], 'GET, POST');
+  }
+  assert.equal((await platform.ask('/healthz', { method: 'POST' })).status, 405);
+  assert.deepEqual(platform.accepted, []);
+});
+
+test('unknown paths are 404', async () => {
+  for (const path of ['/', '/json/', '/json/sms_send', '/JSON/sms_send.php', '/json/sms_send.php/x', '/smsSend.php']) {
+    assert.equal((await platform.ask(path)).status, 404, path);
+  }
+  assert.equal((await platform.ask('/json/%')).status, 400);
+});
+
+test('a body over 1 MiB is 413, with and without its length announced', async () => {
+  const body = Buffer.alloc(1_048_577, 'a');
+  const headers = { 'Content-Type': 'application/x-www-form-urlencoded' };
+  assert.equal((await platform.ask(SEND, { method: 'POST', headers, body })).status, 413);
+  const chunked = { ...headers, 'Transfer-Encoding': 'chunked' };
+  assert.equal((await platform.ask(SEND, { method: 'POST', headers: chunked, body })).status, 413);
+  assert.deepEqual(platform.accepted, []);
+  assert.equal((await platform.ask(SEND, { method: 'POST', headers, body: body.subarray(1) })).status, 200);
+});
+
+test('a GET as long as the longest message, encoded twice, with a drurl fits', async () => {
+  const message = '%25A7%2541'.repeat(335);
+  const drurl = `http://127.0.0.1/${'x'.repeat(1_900)}`;
+  const path = `/json/sms_send.php?username=test&password=1234&mobile=0911222333&drurl_check=N&drurl=${drurl}&message=${message}`;
+  assert.equal((await platform.ask(path)).json()['code'], '00000');
+  assert.equal(platform.accepted[0]?.body, '你'.repeat(335));
+  assert.equal((await platform.ask(`${SEND}${'x'.repeat(70_000)}`)).status, 431);
+});
+
+test('raw bytes in the request line reach the account as text', async () => {
+  const socket = connect(platform.port, '127.0.0.1');
+  socket.write(Buffer.from(`GET ${SEND}你好 HTTP/1.1\r\nHost: a\r\n\r\n`));
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  assert.match(answer.toString(), /"code":"00000"/);
+  assert.equal(platform.accepted[0]?.body, 'hello你好');
+  socket.destroy();
+});
+
+test('broken requests get their error and harm nobody else', async () => {
+  for (const bytes of ['\0\0\0\r\n\r\n', 'GET\r\n\r\n', 'GET / HTTP/9.9\r\n\r\n', `POST ${SEND} HTTP/1.1\r\nContent-Length: x\r\n\r\n`]) {
+    const socket = connect(platform.port, '127.0.0.1').on('error', () => {});
+    let received = '';
+    socket.on('data', (chunk: Buffer) => {
+      received += chunk.toString();
+    });
+    socket.write(bytes);
+    await once(socket, 'close');
+    assert.match(received, /^HTTP\/1\.1 400 /, JSON.stringify(bytes));
+  }
+  assert.equal((await platform.ask(SEND)).json()['code'], '00000');
+});
+
+test('/healthz and /readyz are 200 once everything is up, else 503', async () => {
+  for (const path of ['/healthz', '/readyz']) {
+    platform.isReady = true;
+    assert.equal((await platform.ask(path)).status, 200);
+    platform.isReady = false;
+    assert.equal((await platform.ask(path)).status, 503);
+  }
+});
+
+test('a mounted room gets method, path, query and body, and its faults are 500', async () => {
+  const response = await platform.ask('/simulator/handsets/09%31/messages?wait=5&x=%E4%BD%A0', { method: 'POST', body: '{"to":1}' });
+  assert.equal(response.status, 201);
+  assert.equal(response.body, '{"mounted":true}');
+  const request = mounted.at(-1) ?? assert.fail();
+  assert.deepEqual([request.method, request.path], ['POST', '/simulator/handsets/09%31/messages']);
+  assert.deepEqual([request.query.get('wait'), request.query.get('x')], ['5', '你']);
+  assert.equal(request.body.toString(), '{"to":1}');
+  assert.equal((await platform.ask('/simulator/fault')).status, 500);
+  assert.equal((await platform.ask('/simulator/fault', { method: 'HEAD' })).status, 405);
+});
+
+test('https answers as http does, with a certificate for api.twsms.com that survives a restart', async () => {
+  const directory = temporaryDirectory();
+  const tls = await selfSignedCertificate({ directory: directory.path, nowMs: NOON_MS });
+  assert.deepEqual(await selfSignedCertificate({ directory: directory.path, nowMs: NOON_MS }), tls);
+  const renewed = await selfSignedCertificate({ directory: directory.path, nowMs: NOON_MS + 800 * 86_400_000 });
+  assert.notEqual(renewed.cert, tls.cert);
+  await platform.server.listenHttps({ host: '127.0.0.1', port: 0, tls });
+  const address = platform.server.addresses().find(({ scheme }) => scheme === 'https') ?? assert.fail();
+  for (const servername of ['api.twsms.com', 'localhost']) {
+    const request = getHttps({ host: '127.0.0.1', port: address.port, path: SEND, servername, ca: tls.cert, agent: false });
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    assert.match(String(await response.toArray()), /"code":"00000"/);
+  }
+  directory.remove();
+});
+
+test('99999: the database cannot be reached, in authentication too', async () => {
+  const away = await startPlatform();
+  await away.addAccount('test');
+  assert.equal((await away.ask(SEND)).json()['code'], '00000');
+  await away.dropDatabase();
+  away.accounts.forget('test');
+  assert.equal((await away.ask(SEND)).json()['code'], '99999');
+  assert.equal((await away.ask(SEND.replace('sms_send', 'sms_query'))).json()['code'], '99999');
+  await away.stop();
+});
+
+test('stopping answers what is in flight, refuses new connections and closes idle ones', async () => {
+  const stopped = await startPlatform();
+  await stopped.addAccount('test');
+  const agent = new Agent({ keepAlive: true });
+  const idle = getHttp({ host: '127.0.0.1', port: stopped.port, path: '/healthz', agent });
+  const [response] = (await once(idle, 'response')) as [IncomingMessage];
+  response.resume();
+  const held = Promise.withResolvers<void>();
+  const reached = Promise.withResolvers<void>();
+  stopped.acceptOutcome = async () => {
+    reached.resolve();
+    await held.promise;
+    return { kind: 'accepted', msgid: 1 };
+  };
+  const inFlight = stopped.ask(SEND);
+  await reached.promise;
+  const stopping = stopped.server.stop();
+  await assert.rejects(ask(stopped.port, '/healthz'), { code: 'ECONNREFUSED' });
+  held.resolve();
+  assert.equal((await inFlight).json()['code'], '00000');
+  await stopping;
+  assert.deepEqual(stopped.server.addresses(), []);
+  agent.destroy();
+  await stopped.stop();
+});
+
+test('/metrics is on a port of its own', async () => {
+  const server = new MetricsServer(platform.metrics);
+  await server.listen({ host: '127.0.0.1', port: 0 });
+  const port = server.address()?.port ?? assert.fail();
+  const metrics = await ask(port, '/metrics');
+  assert.equal(metrics.status, 200);
+  for (const name of ['feige_answers_total', 'feige_unresolved_commits_total', 'feige_event_loop_delay_seconds']) {
+    assert.match(metrics.body, new RegExp(`^${name}`, 'm'));
+  }
+  assert.equal((await ask(port, '/')).status, 404);
+  assert.equal((await platform.ask('/metrics')).status, 404);
+  await server.stop();
+});
