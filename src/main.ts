@@ -1,0 +1,54 @@
+/**
+ * The entry of `npm start` and of `feige serve`: configuration, one node, a table of what is where, and the end
+ * on SIGTERM or Ctrl-C within ten seconds.
+ */
+import { createLogger, type Logger } from './base/log.ts';
+import { type Config, loadConfig } from './config.ts';
+import { type Platform, startPlatform } from './platform.ts';
+import { welcome } from './welcome.ts';
+
+/** SIGTERM to exit takes at most 10 s; past this the process goes, and PostgreSQL recovers by itself. */
+const STOP_WITHIN_MS = 9_500;
+
+/** Runs a node until it is told to stop; resolves with the exit code. */
+export async function serve(config: Config): Promise<number> {
+  const log = createLogger({ level: config.logLevel });
+  const stopAsked = Promise.withResolvers<string>();
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => stopAsked.resolve(signal));
+  let platform: Platform;
+  try {
+    platform = await startPlatform(config, log);
+  } catch (error) {
+    log.fatal({ err: error }, 'the platform could not be started');
+    return 1;
+  }
+  process.stdout.write(`${welcome(config, platform)}\n`);
+  const signal = await stopAsked.promise;
+  log.info({ signal }, 'stopping');
+  return (await stopInTime(platform, log)) ? 0 : 1;
+}
+
+async function stopInTime(platform: Platform, log: Logger): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => {
+      log.error({}, 'the platform did not stop in time');
+      resolve(false);
+    }, STOP_WITHIN_MS);
+  });
+  const stopped = await Promise.race([platform.stop().then(() => true), late]);
+  clearTimeout(timer);
+  return stopped;
+}
+
+async function main(): Promise<void> {
+  const loaded = loadConfig();
+  if (!loaded.ok) {
+    process.stderr.write(`The configuration has mistakes:\n${loaded.mistakes.map((m) => `  - ${m}`).join('\n')}\n`);
+    process.exitCode = 1;
+    return;
+  }
+  process.exit(await serve(loaded.config));
+}
+
+if (import.meta.main) await main();

@@ -1,0 +1,262 @@
+/**
+ * One node of the platform: builds its parts, starts them from the database up and stops them from the doors
+ * down, PostgreSQL last. With the simulator on it is the whole sandbox, operator and phones included.
+ */
+import { hostname } from 'node:os';
+import { readFile } from 'node:fs/promises';
+import { FollowingClock } from './base/clock.ts';
+import type { Logger } from './base/log.ts';
+import { createMetrics, type Metrics } from './base/metrics.ts';
+import { CallbackDelivery } from './callback/deliver.ts';
+import type { Config } from './config.ts';
+import { MetricsServer } from './http/metrics-server.ts';
+import { type HttpServer, createHttpServer } from './http/server.ts';
+import { type Certificate, selfSignedCertificate } from './http/self-signed.ts';
+import { AddressRules, type Listener } from './outgoing/address-rules.ts';
+import { OutgoingClient } from './outgoing/client.ts';
+import { DrurlCheck } from './outgoing/drurl-check.ts';
+import { handsetRoutes } from './simulator/routes.ts';
+import { SimulatedOperator } from './simulator/smsc.ts';
+import { type SmsHooks, SmsPipeline } from './sms/pipeline.ts';
+import { LAST_MSGID } from './store/acceptance.ts';
+import { AccountDirectory } from './store/accounts.ts';
+import { Database } from './store/database.ts';
+import { ensureDemoAccounts, ensureSimulatedOperator } from './store/demo-accounts.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './store/embedded-postgres.ts';
+import { migrate } from './store/migrate.ts';
+import { NodeLease } from './store/node-lease.ts';
+import { PartitionKeeper } from './store/partition-keeper.ts';
+import { nextMsgid } from './store/partitions.ts';
+import { queueDepths } from './store/queue.ts';
+
+const SIMULATOR_HOST = '127.0.0.1';
+const SIMULATOR_SYSTEM_ID = 'feige';
+const SIMULATOR_PASSWORD = 'simulate';
+const METRICS_HOST = '127.0.0.1';
+
+export interface Platform {
+  readonly addresses: {
+    readonly http: string;
+    readonly https: string | undefined;
+    readonly metrics: string | undefined;
+    readonly smsc: string | undefined;
+  };
+  readonly embeddedDatabase: boolean;
+  stop(): Promise<void>;
+}
+
+/** What was started, to be stopped in the reverse order, whether the start went through or not. */
+class StopList {
+  readonly #steps: (() => Promise<unknown>)[] = [];
+  readonly #log: Logger;
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  add(step: () => Promise<unknown>): void {
+    this.#steps.push(step);
+  }
+
+  async run(): Promise<void> {
+    for (const step of this.#steps.splice(0).reverse()) {
+      await step().catch((error: unknown) => this.#log.error({ err: error }, 'a part did not stop well'));
+    }
+  }
+}
+
+/** Starts a node; resolves when everything is up. Nothing is left behind when it rejects. */
+export async function startPlatform(config: Config, log: Logger): Promise<Platform> {
+  const stops = new StopList(log);
+  try {
+    return await start(config, log, stops);
+  } catch (error) {
+    await stops.run();
+    throw error;
+  }
+}
+
+async function start(config: Config, log: Logger, stops: StopList): Promise<Platform> {
+  const metrics = createMetrics();
+  stops.add(async () => metrics.stop());
+  const clock = new FollowingClock();
+  const database = await openDatabase(config, clock, log, stops);
+  const simulator = config.simulator.enabled ? await startSandbox(config, database, clock, log, stops) : undefined;
+
+  const lease = new NodeLease({ database, clock, name: hostname(), onLost: () => sms.loseLease() });
+  const accounts = new AccountDirectory({ database });
+  const listeners: Listener[] = [];
+  const rules = new AddressRules({ allow: config.callbackAllow, platformListeners: () => listeners });
+  const client = new OutgoingClient({ rules });
+  const callbacks = new CallbackDelivery({
+    database,
+    client,
+    clock,
+    lease,
+    log,
+    concurrency: config.callbackConcurrency,
+    concurrencyPerHost: config.callbackConcurrencyPerHost,
+    metrics: { attempted: (result) => metrics.callbacks.of(result).add() },
+  });
+  const sms = new SmsPipeline({
+    database,
+    clock,
+    lease,
+    log,
+    acceptLingerMs: config.acceptLingerMs,
+    receiptGraceMs: config.receiptGraceSeconds * 1000,
+    refundUndelivered: config.refundUndelivered,
+    hooks: smsHooks(metrics, () => callbacks.wake()),
+  });
+  metrics.fromDatabase({
+    queues: () => queueDepths(database, clock.now()),
+    msgidsLeft: async () => LAST_MSGID + 1 - (await nextMsgid(database)),
+  });
+
+  await lease.start();
+  stops.add(() => lease.stop());
+  stops.add(() => client.stop());
+  callbacks.start();
+  stops.add(() => callbacks.stop());
+  await sms.start();
+  stops.add(() => sms.stop());
+  accounts.start();
+  stops.add(() => accounts.stop());
+
+  let up = false;
+  const http = createHttpServer({
+    config: { trustedProxies: config.trustedProxies },
+    accounts,
+    acceptance: sms.acceptance,
+    messages: sms.messages,
+    incoming: sms.incomingQuery,
+    drurlCheck: new DrurlCheck({ client, rules, clock }),
+    clock,
+    log,
+    metrics,
+    prices: config.prices,
+    ready: () => up && lease.epoch() !== undefined,
+    ...(simulator ? { mount: { prefix: '/simulator/', handle: handsetRoutes(simulator.operator) } } : {}),
+  });
+  stops.add(() => http.stop());
+  stops.add(async () => simulator?.operator.handsets.stop());
+  const addresses = await listen(config, clock, http, metrics, stops);
+  listeners.push(...addresses.listeners, ...(simulator ? [{ address: SIMULATOR_HOST, port: simulator.port }] : []));
+  up = true;
+  return {
+    addresses: {
+      http: addresses.http,
+      https: addresses.https,
+      metrics: addresses.metrics,
+      smsc: simulator ? `${SIMULATOR_HOST}:${simulator.port}` : undefined,
+    },
+    embeddedDatabase: config.databaseUrl === undefined,
+    stop: () => stops.run(),
+  };
+}
+
+async function openDatabase(config: Config, clock: FollowingClock, log: Logger, stops: StopList): Promise<Database> {
+  let embedded: EmbeddedPostgres | undefined;
+  if (config.databaseUrl === undefined) {
+    embedded = await startEmbeddedPostgres({ dataDir: config.dataDir, log });
+    const running = embedded;
+    stops.add(() => running.stop());
+  }
+  const url = config.databaseUrl ?? embedded?.url ?? '';
+  await migrate(url);
+  const database = new Database(url);
+  stops.add(() => database.stop());
+  const keeper = new PartitionKeeper({ database, log, nowMs: () => clock.now(), retentionDays: config.retentionDays });
+  await keeper.start();
+  stops.add(() => keeper.stop());
+  return database;
+}
+
+async function startSandbox(
+  config: Config,
+  database: Database,
+  clock: FollowingClock,
+  log: Logger,
+  stops: StopList,
+): Promise<{ operator: SimulatedOperator; port: number }> {
+  const operator = new SimulatedOperator({
+    host: SIMULATOR_HOST,
+    port: config.simulator.smscPort,
+    dataDir: config.dataDir,
+    systemId: SIMULATOR_SYSTEM_ID,
+    password: SIMULATOR_PASSWORD,
+    latencyMs: config.simulator.latencyMs,
+    receiptDelayMs: config.simulator.receiptDelayMs,
+    throttlePerSecond: config.simulator.throttleSegmentsPerSecond,
+    errorRate: config.simulator.errorRate,
+    clock,
+    log,
+  });
+  const { port } = await operator.start();
+  stops.add(() => operator.stop());
+  await ensureDemoAccounts(database);
+  await ensureSimulatedOperator(database, {
+    host: SIMULATOR_HOST,
+    port,
+    systemId: SIMULATOR_SYSTEM_ID,
+    password: SIMULATOR_PASSWORD,
+  });
+  return { operator, port };
+}
+
+async function listen(
+  config: Config,
+  clock: FollowingClock,
+  http: HttpServer,
+  metrics: Metrics,
+  stops: StopList,
+): Promise<{ http: string; https: string | undefined; metrics: string | undefined; listeners: Listener[] }> {
+  let metricsPort: number | undefined;
+  if (config.metricsPort !== 'off') {
+    const server = new MetricsServer(metrics);
+    await server.listen({ host: METRICS_HOST, port: config.metricsPort });
+    stops.add(() => server.stop());
+    metricsPort = server.address()?.port;
+  }
+  await http.listenHttp({ host: config.httpHost, port: config.httpPort });
+  if (config.httpsPort !== 'off') {
+    await http.listenHttps({ host: config.httpHost, port: config.httpsPort, tls: await certificate(config, clock) });
+  }
+  const bound = http.addresses();
+  const urlOf = (scheme: string): string | undefined => {
+    const found = bound.find((address) => address.scheme === scheme);
+    return found && `${scheme}://${bracketed(config.httpHost)}:${found.port}`;
+  };
+  return {
+    http: urlOf('http') ?? '',
+    https: urlOf('https'),
+    metrics: metricsPort === undefined ? undefined : `http://${METRICS_HOST}:${metricsPort}/metrics`,
+    listeners: [...bound, ...(metricsPort === undefined ? [] : [{ address: METRICS_HOST, port: metricsPort }])],
+  };
+}
+
+async function certificate(config: Config, clock: FollowingClock): Promise<Certificate> {
+  if (!config.tls) return selfSignedCertificate({ directory: config.dataDir, nowMs: clock.now() });
+  return {
+    cert: await readFile(config.tls.certificatePath, 'utf8'),
+    key: await readFile(config.tls.keyPath, 'utf8'),
+  };
+}
+
+function bracketed(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+function smsHooks(metrics: Metrics, callbackOwed: () => void): SmsHooks {
+  return {
+    batch: (stage, rows) => metrics.batchRows.observe({ stage }, rows),
+    submitted: (operator, result) => metrics.submits.of(operator, result).add(),
+    received: (operator, state) => metrics.receipts.of(operator, state).add(),
+    settled: (rows) => {
+      for (const row of rows)
+        for (const latencyMs of row.latencies_ms) metrics.deliverySeconds.observe(latencyMs / 1000);
+    },
+    unresolved: () => metrics.unresolvedCommits.add(),
+    callbackOwed,
+  };
+}
