@@ -28,6 +28,7 @@ import { NodeLease } from './store/node-lease.ts';
 import { PartitionKeeper } from './store/partition-keeper.ts';
 import { nextMsgid } from './store/partitions.ts';
 import { queueDepths } from './store/queue.ts';
+import { enterSandbox, leaveSandbox } from './store/sandbox.ts';
 
 const SIMULATOR_HOST = '127.0.0.1';
 const SIMULATOR_SYSTEM_ID = 'feige';
@@ -82,8 +83,18 @@ async function start(config: Config, log: Logger, stops: StopList): Promise<Plat
   const clock = new FollowingClock();
   const database = await openDatabase(config, clock, log, stops);
   const simulator = config.simulator.enabled ? await startSandbox(config, database, clock, log, stops) : undefined;
+  const locked = simulator ? [] : await leaveSandbox(database);
+  if (locked.length > 0) log.warn({ accounts: locked }, 'demo accounts are locked while the simulator is off');
 
-  const lease = new NodeLease({ database, clock, name: hostname(), onLost: () => sms.loseLease() });
+  const embedded = config.databaseUrl === undefined;
+  const lease = new NodeLease({
+    database,
+    clock,
+    // The lock on the data directory lets one process at a time use the embedded database.
+    name: embedded ? `${hostname()}:${config.dataDir}` : hostname(),
+    alone: embedded,
+    onLost: () => sms.loseLease(),
+  });
   const accounts = new AccountDirectory({ database });
   const listeners: Listener[] = [];
   const rules = new AddressRules({ allow: config.callbackAllow, platformListeners: () => listeners });
@@ -150,7 +161,7 @@ async function start(config: Config, log: Logger, stops: StopList): Promise<Plat
       metrics: addresses.metrics,
       smsc: simulator ? `${SIMULATOR_HOST}:${simulator.port}` : undefined,
     },
-    embeddedDatabase: config.databaseUrl === undefined,
+    embeddedDatabase: embedded,
     stop: () => stops.run(),
   };
 }
@@ -194,6 +205,7 @@ async function startSandbox(
   });
   const { port } = await operator.start();
   stops.add(() => operator.stop());
+  await enterSandbox(database);
   await ensureDemoAccounts(database);
   await ensureSimulatedOperator(database, {
     host: SIMULATOR_HOST,

@@ -3,7 +3,7 @@
  * agree on what is due; a test can shift the database's clock row and every process moves with it.
  */
 export interface Clock {
-  /** Milliseconds since the epoch, UTC, as the database sees it. */
+  /** Whole milliseconds since the epoch, UTC, as the database sees it. */
   now(): number;
 }
 
@@ -16,7 +16,7 @@ export class FollowingClock implements Clock {
 
   /** Adopt the database's reading, taken half a round trip before `receivedAtMs` of the local clock. */
   follow(databaseNowMs: number, roundTripMs: number): void {
-    this.#offsetMs = databaseNowMs + roundTripMs / 2 - Date.now();
+    this.#offsetMs = Math.round(databaseNowMs + roundTripMs / 2) - Date.now();
   }
 }
 

@@ -178,10 +178,10 @@ function watchDatabase(registry: Registry, gauges: DatabaseGauges): void {
       });
     return asking;
   };
-  const fill = async (gauge: Gauge<'operator'>, valueOf: (queue: QueueGauge) => number): Promise<void> => {
+  const fill = async (gauge: Gauge<'operator'>, read: (queue: QueueGauge) => number): Promise<void> => {
     const queues = await askOnce();
     gauge.reset();
-    for (const queue of queues) gauge.set({ operator: queue.operator }, valueOf(queue));
+    for (const queue of queues) gauge.set({ operator: queue.operator }, read(queue));
   };
   const depth: Gauge<'operator'> = new Gauge({
     name: 'feige_queue_messages',

@@ -136,7 +136,7 @@ export class HostLanes<Row extends Lanable> {
   parkedRoom(maxRows: number): { host: string; rows: number }[] {
     const wanted: { host: string; rows: number }[] = [];
     let left = maxRows;
-    for (const lane of [...this.#lanes.values()]) {
+    for (const lane of this.#lanes.values()) {
       if (left <= 0) break;
       if (!lane.hasParked) continue;
       const share = this.#half(lane);
@@ -145,9 +145,12 @@ export class HostLanes<Row extends Lanable> {
       if (rows <= 0) continue;
       wanted.push({ host: lane.host, rows });
       left -= rows;
-      // To the end of the line, so that with many such hosts each has its turn.
-      this.#lanes.delete(lane.host);
-      this.#lanes.set(lane.host, lane);
+    }
+    // To the end of the line, so that with many such hosts each has its turn.
+    for (const { host } of wanted) {
+      const lane = this.#lane(host);
+      this.#lanes.delete(host);
+      this.#lanes.set(host, lane);
     }
     return wanted;
   }

@@ -49,7 +49,7 @@ export async function createApplication(services: HttpServices, stopping: () => 
   mountHealth(app, { ready: services.ready, stopping });
   if (services.mount !== undefined) mountRoutes(app, services.mount);
   await app.ready();
-  return app.routing;
+  return (request, response) => app.routing(request, response);
 }
 
 /** Unknown paths, other methods, broken bodies, faults. */

@@ -12,29 +12,26 @@ const BLOCK_BYTES = 64;
 const DIGEST_BYTES = 32;
 const INNER_PAD = 0x36;
 const OUTER_PAD = 0x5c;
-/** Username, separator and password at their longest (point 18). */
-const MAX_CREDENTIAL_BYTES = 32 + 1 + 64;
+const SEVEN_BITS = 0x7f;
 
 export class CredentialMemory {
   readonly #right = new RecentMap<string>(MAX_RIGHT);
   readonly #wrong = new RecentMap<string>(MAX_WRONG);
-  readonly #inner = Buffer.alloc(BLOCK_BYTES + MAX_CREDENTIAL_BYTES, INNER_PAD);
-  readonly #outer = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES, OUTER_PAD);
+  /** The key's inner pad. Its bytes are ASCII, as credentials are: so the text to hash is their concatenation. */
+  readonly #inner: string;
+  readonly #outer = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES);
 
+  /** Of each of the key's 64 bytes seven bits count: 448 in all, more than the digest has. */
   constructor(key: Buffer = randomBytes(BLOCK_BYTES)) {
-    for (let at = 0; at < BLOCK_BYTES; at++) {
-      const byte = key[at] ?? 0;
-      this.#inner[at] = byte ^ INNER_PAD;
-      this.#outer[at] = byte ^ OUTER_PAD;
-    }
+    const bits = key.map((byte) => byte & SEVEN_BITS);
+    this.#inner = String.fromCharCode(...bits.map((byte) => byte ^ INNER_PAD));
+    this.#outer.set(bits.map((byte) => byte ^ OUTER_PAD));
   }
 
-  /** RFC 2104 by two one-shot hashes: 1.3 µs, where createHmac takes 3.3. Both parts are ASCII (point 18). */
+  /** RFC 2104 by two one-shot hashes that make no buffer: 1.3 µs, where createHmac takes 3.3. Both parts are ASCII. */
   keyOf(username: string, password: string): string {
-    const length = this.#inner.write(`${username}\0${password}`, BLOCK_BYTES, 'latin1');
-    const digest = hash('sha256', this.#inner.subarray(0, BLOCK_BYTES + length), 'buffer');
-    digest.copy(this.#outer, BLOCK_BYTES);
-    return hash('sha256', this.#outer, 'base64');
+    this.#outer.write(hash('sha256', `${this.#inner}${username}\0${password}`, 'hex'), BLOCK_BYTES, 'hex');
+    return hash('sha256', this.#outer, 'hex');
   }
 
   isRight(key: string, passwordHash: string): boolean {

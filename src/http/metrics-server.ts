@@ -44,7 +44,9 @@ export class MetricsServer {
     try {
       const { registry } = this.#metrics;
       const body = isMetrics ? await registry.metrics() : 'not found\n';
-      response.writeHead(isMetrics ? OK : NOT_FOUND, { 'Content-Type': isMetrics ? registry.contentType : 'text/plain' });
+      response.writeHead(isMetrics ? OK : NOT_FOUND, {
+        'Content-Type': isMetrics ? registry.contentType : 'text/plain',
+      });
       response.end(body);
     } catch {
       response.writeHead(SERVER_FAULT).end();

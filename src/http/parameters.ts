@@ -78,10 +78,7 @@ export interface RequestBody {
  * of another type (JSON, plain text) has no parameters, whatever it holds: the contract knows none there.
  * @param query what follows the first `?`, each character a byte
  */
-export function readParameters(
-  query: string,
-  body: RequestBody | undefined = undefined,
-): Parameters | Promise<Parameters> {
+export function readParameters(query: string, body?: RequestBody): Parameters | Promise<Parameters> {
   const parameters = new Parameters();
   parameters.addEncoded(query);
   if (body === undefined || body.bytes.length === 0) return parameters;

@@ -113,7 +113,8 @@ class Connection {
   #startOfMendable(error: ParserError): Buffer | undefined {
     const packet = this.#packet;
     const at = error.bytesParsed ?? -1;
-    if (error.code !== 'HPE_INVALID_URL' || packet === undefined || (packet[at] ?? 0) < FIRST_RAW_BYTE) return undefined;
+    if (error.code !== 'HPE_INVALID_URL' || packet === undefined || (packet[at] ?? 0) < FIRST_RAW_BYTE)
+      return undefined;
     const before = this.#line.bytes();
     const seen = before.length === 0 ? packet : Buffer.concat([before, packet]);
     const start = startOfRequestLine(seen, before.length + at);
@@ -205,7 +206,7 @@ class Connection {
 
 /** The status with which a broken request is answered before its connection is closed. */
 function statusOf(error: ParserError): string {
-  switch (error.code) {
+  switch (error.code ?? '') {
     case 'HPE_HEADER_OVERFLOW':
       return '431 Request Header Fields Too Large';
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':

@@ -41,14 +41,14 @@ async function allowedAddresses(target: Target, { rules, names }: CheckedConnect
 
 /** The `lookup` of a socket: gives it the checked addresses and nothing else. */
 function checkedLookup(target: Target, options: CheckedConnectOptions): net.LookupFunction {
-  return (_hostname, lookupOptions, callback) => {
+  return (_hostname, lookupOptions, give) => {
     allowedAddresses(target, options).then(
       (addresses) => {
         const [first] = addresses;
-        if (lookupOptions.all || first === undefined) callback(null, addresses);
-        else callback(null, first.address, first.family);
+        if (lookupOptions.all || first === undefined) give(null, addresses);
+        else give(null, first.address, first.family);
       },
-      (error: NodeJS.ErrnoException) => callback(error, []),
+      (error: NodeJS.ErrnoException) => give(error, []),
     );
   };
 }

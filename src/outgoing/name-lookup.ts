@@ -14,7 +14,7 @@ const MAX_WAITING_LOOKUPS = 1_000;
 const FAILURE_KEPT_MS = 5_000;
 const MAX_KEPT_FAILURES = 1_000;
 
-export function lookupAllAddresses(hostname: string): Promise<readonly LookupAddress[]> {
+function lookupAllAddresses(hostname: string): Promise<readonly LookupAddress[]> {
   return systemLookup(hostname, { all: true });
 }
 

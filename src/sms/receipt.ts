@@ -21,14 +21,13 @@ import type { SettledRow } from '../store/settlement.ts';
 import { noteEvents } from '../store/submissions.ts';
 import type { OperatorDirectory } from './operator-directory.ts';
 import type { Receipt } from './parse-receipt.ts';
+import { RecentIds } from './recent-ids.ts';
 
 const MAX_BATCH = 500;
 const LINGER_MS = 20;
 /** Every link stops reading past 1,000 unanswered deliveries; this is for many links together. */
 const MAX_WAITING = 50_000;
 const FIRST_RETRY_MS = 500;
-/** Settled ids remembered so that a receipt that comes again is known for what it is. */
-const MAX_RECENT = 100_000;
 
 /** `known`: some segment's; `kept`: nothing is known of it yet. */
 export type Matched = 'known' | 'kept';
@@ -48,8 +47,7 @@ export class ReceiptIntake {
   readonly #options: ReceiptIntakeOptions;
   readonly #connection: StageConnection;
   readonly #commits: GroupCommit<Receipt, Matched>;
-  /** (operator, id) → msgid of what was settled lately, oldest first. */
-  readonly #recent = new Map<string, number>();
+  readonly #recent = new RecentIds();
   /** The transform that matched last at an operator: tried in the first statement the next time. */
   readonly #learned = new Map<number, IdTransform>();
 
@@ -140,7 +138,7 @@ export class ReceiptIntake {
     if (settled.length > 0) this.#options.onSettled(settled);
     return found.map(([n, msgid]) => {
       const place = at(wanted, n - 1);
-      this.#remember(at(batch, place), msgid);
+      this.#recent.add(recentKey(at(batch, place)), msgid);
       return place;
     });
   }
@@ -226,13 +224,6 @@ export class ReceiptIntake {
     if (receipt.state === 'DELIVRD') return false;
     const own = this.#options.directory.find(receipt.operatorId)?.settings.refundUndelivered;
     return own ?? this.#options.refundUndelivered;
-  }
-
-  #remember(receipt: Receipt, msgid: number): void {
-    this.#recent.set(recentKey(receipt), msgid);
-    if (this.#recent.size <= MAX_RECENT) return;
-    const oldest = this.#recent.keys().next();
-    if (!oldest.done) this.#recent.delete(oldest.value);
   }
 
   async #keep(receipts: readonly Receipt[]): Promise<void> {

@@ -25,7 +25,7 @@ export interface AcceptRow {
 
 export interface RejectedRow {
   readonly msgid: number;
-  /** The account's settings changed since the request was authenticated. */
+  /** The account's settings changed since the request was authenticated, or its operator was removed. */
   readonly stale: boolean;
   readonly balance: number;
 }
@@ -49,9 +49,10 @@ WITH ${INPUT}, locked AS (
   ORDER BY account_id
   FOR NO KEY UPDATE
 ), judged AS MATERIALIZED (
-  SELECT input.*, locked.balance, locked.share, locked.version <> input.account_version AS stale,
-         locked.version = input.account_version AND input.running_points <= locked.balance AS good
-  FROM input JOIN locked USING (account_id)
+  SELECT input.*, locked.balance, locked.share,
+         locked.version <> input.account_version OR o.operator_id IS NULL AS stale,
+         locked.version = input.account_version AND o.operator_id IS NOT NULL AND input.running_points <= locked.balance AS good
+  FROM input JOIN locked USING (account_id) LEFT JOIN operators o ON o.operator_id = input.operator_id
 ), good AS MATERIALIZED (
   SELECT * FROM judged WHERE good
 ), charges AS (

@@ -36,7 +36,13 @@ const RENEW_LEASE: Statement = {
          WHERE epoch = $1 AND deadline > clock_timestamp() RETURNING epoch`,
 };
 
-const END_LEASE: Statement = { name: 'end-lease', text: 'DELETE FROM nodes WHERE epoch = $1' };
+const EXPIRE_LEASES: Statement = {
+  name: 'expire-leases',
+  text: `UPDATE nodes SET deadline = clock_timestamp() - interval '1 second'
+         WHERE deadline > clock_timestamp() AND (epoch = $1 OR name = $2)`,
+};
+
+const FORGET_EPOCH: Statement = { name: 'forget-epoch', text: 'DELETE FROM nodes WHERE epoch = $1' };
 
 const DEAD_EPOCHS: Statement = {
   name: 'dead-epochs',
@@ -50,13 +56,14 @@ export async function deadEpochs(db: Queryable): Promise<number[]> {
 
 /** Forgets an epoch that holds nothing any more. */
 export async function forgetEpoch(db: Queryable, epoch: number): Promise<void> {
-  await db.query(END_LEASE, [epoch]);
+  await db.query(FORGET_EPOCH, [epoch]);
 }
 
 export class NodeLease implements EpochHolder {
   readonly #database: Database;
   readonly #clock: FollowingClock;
   readonly #name: string;
+  readonly #alone: boolean;
   readonly #onLost: () => void;
   #epoch: number | undefined;
   #deadlineMs = 0;
@@ -64,10 +71,18 @@ export class NodeLease implements EpochHolder {
   #renewing: Promise<void> | undefined;
   #stopped = false;
 
-  constructor(options: { database: Database; clock: FollowingClock; name: string; onLost?: () => void }) {
+  /** `alone`: no other process can run under this name, so an earlier one that left a lease behind is dead. */
+  constructor(options: {
+    database: Database;
+    clock: FollowingClock;
+    name: string;
+    alone?: boolean;
+    onLost?: () => void;
+  }) {
     this.#database = options.database;
     this.#clock = options.clock;
     this.#name = options.name;
+    this.#alone = options.alone ?? false;
     this.#onLost = options.onLost ?? (() => {});
   }
 
@@ -80,6 +95,7 @@ export class NodeLease implements EpochHolder {
   }
 
   async start(): Promise<void> {
+    if (this.#alone) await this.#database.query(EXPIRE_LEASES, [null, this.#name]);
     await this.#renew();
     this.#timer = setInterval(() => {
       this.epoch();
@@ -98,7 +114,8 @@ export class NodeLease implements EpochHolder {
     await this.#renewing;
     const epoch = this.#epoch;
     this.#epoch = undefined;
-    if (epoch !== undefined) await this.#database.query(END_LEASE, [epoch]).catch(() => {});
+    // The row stays until somebody has looked for claims that could not be released.
+    if (epoch !== undefined) await this.#database.query(EXPIRE_LEASES, [epoch, null]).catch(() => {});
   }
 
   async #renew(): Promise<void> {

@@ -83,8 +83,8 @@ test('an account is read once and then found at once, with numbers for its bigin
 test('names asked for at the same time share a statement, and unknown names are not kept', async () => {
   const counting = new CountingDatabase();
   const directory = new AccountDirectory({ database: counting });
-  const asked = ['first', 'second', 'second', 'nobody', 'third'].map((username) => directory.find(username));
-  const accounts = await Promise.all(asked);
+  const names = ['first', 'second', 'second', 'nobody', 'third'];
+  const accounts = await Promise.all(names.map(async (username) => directory.find(username)));
   assert.deepEqual(
     accounts.map((account) => account?.username),
     ['first', 'second', 'second', undefined, 'third'],

@@ -2,9 +2,10 @@
  * The SMS stages of one node over a real database and the simulated operator on a real port: everything between
  * the HTTP endpoints and the callbacks.
  */
+import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { FollowingClock } from '../../src/base/clock.ts';
-import { createLogger } from '../../src/base/log.ts';
+import { createLogger, type Logger } from '../../src/base/log.ts';
 import { DEFAULT_PRICES, parsePrices, type PriceTable, priceOf } from '../../src/domain/price.ts';
 import { parseOperatorSettings } from '../../src/domain/operator-settings.ts';
 import { parseMobile } from '../../src/domain/phone-number.ts';
@@ -34,11 +35,19 @@ export async function eventually<Found>(what: string, look: () => Promise<Found 
   throw new Error(`not seen in time: ${what}`);
 }
 
+/** Moves every process's clock forward; the nodes follow it when they renew their leases. */
+export async function moveTime(node: SmsNode, durationMs: number): Promise<void> {
+  const wantedMs = node.clock.now() + durationMs - 1_000;
+  await node.rows('UPDATE clock_shift SET offset_ms = offset_ms + $1', [durationMs]);
+  await eventually('the moved clock', async () => (node.clock.now() > wantedMs ? true : undefined));
+}
+
 export interface SmsNodeOptions {
   readonly operatorSettings?: Record<string, unknown>;
   readonly receiptGraceMs?: number;
   readonly refundUndelivered?: boolean;
   readonly points?: number;
+  readonly acceptLingerMs?: number;
   /** What is in the database before the stages start. */
   readonly prepare?: (database: Database) => Promise<unknown>;
 }
@@ -68,6 +77,16 @@ export interface SmsNode {
     msgid: number,
   ): Promise<{ kind: string; status: number | null; detail: string | null; operator_message_id: string | null }[]>;
   rows<Row>(sql: string, parameters?: readonly (string | number)[]): Promise<Row[]>;
+  readonly lease: NodeLease;
+  /** Another node on the same database; stop it before this one. */
+  startPeer(): Promise<Peer>;
+  stop(): Promise<void>;
+}
+
+export interface Peer {
+  readonly pipeline: SmsPipeline;
+  readonly lease: NodeLease;
+  readonly database: Database;
   stop(): Promise<void>;
 }
 
@@ -113,23 +132,12 @@ async function startOn(testDatabase: TestDatabase, options: SmsNodeOptions): Pro
   if (operator.kind !== 'added') throw new Error('the operator was there already');
   const { operatorId } = operator.operator;
   await options.prepare?.(database);
-  const lease = new NodeLease({ database, clock, name: 'test' });
-  await lease.start();
-  const pipeline = new SmsPipeline({
-    database,
-    clock,
-    lease,
-    log,
-    acceptLingerMs: 1,
-    receiptGraceMs: options.receiptGraceMs ?? 3_600_000,
-    refundUndelivered: options.refundUndelivered ?? false,
-    hooks: { batch() {}, submitted() {}, received() {}, settled() {}, unresolved() {}, callbackOwed() {} },
-  });
-  await pipeline.start();
+  const first = await startStages({ database, clock, log, name: 'test' }, options);
+  const { pipeline, lease } = first;
   await eventually('a bound link', async () => (pipeline.directory.isUp(operatorId) ? true : undefined));
   const { accountId } = created.account;
   const rows = <Row>(sql: string, parameters: readonly (string | number)[] = []): Promise<Row[]> =>
-    database.query<Row>({ name: `test-${sql}`.slice(0, 63), text: sql }, parameters);
+    database.query<Row>({ name: `test-${createHash('md5').update(sql).digest('hex')}`, text: sql }, parameters);
   const lookUp = (msgid: number, mobile: string): Promise<LookUp> =>
     pipeline.messages.lookUp({ accountId, msgid, mobile: e164(mobile), outrange: true });
   const send: SmsNode['send'] = async (mobile, text, more = {}) =>
@@ -162,12 +170,50 @@ async function startOn(testDatabase: TestDatabase, options: SmsNodeOptions): Pro
       rows('SELECT kind, status, detail, operator_message_id FROM message_events WHERE msgid = $1 ORDER BY at', [
         msgid,
       ]),
+    lease,
+    startPeer: async () => {
+      const peerDatabase = new Database(testDatabase.url);
+      const peerClock = new FollowingClock();
+      const peer = await startStages({ database: peerDatabase, clock: peerClock, log, name: 'peer' }, options);
+      return {
+        ...peer,
+        database: peerDatabase,
+        stop: async () => {
+          await peer.stop();
+          await peerDatabase.stop();
+        },
+      };
+    },
     stop: async () => {
-      await pipeline.stop();
-      await lease.stop();
+      await first.stop();
       await simulator.stop();
       await database.stop();
       await testDatabase.drop();
+    },
+  };
+}
+
+async function startStages(
+  parts: { database: Database; clock: FollowingClock; log: Logger; name: string },
+  options: SmsNodeOptions,
+): Promise<{ pipeline: SmsPipeline; lease: NodeLease; stop: () => Promise<void> }> {
+  const lease = new NodeLease({ ...parts, onLost: () => pipeline.loseLease() });
+  const pipeline: SmsPipeline = new SmsPipeline({
+    ...parts,
+    lease,
+    acceptLingerMs: options.acceptLingerMs ?? 1,
+    receiptGraceMs: options.receiptGraceMs ?? 3_600_000,
+    refundUndelivered: options.refundUndelivered ?? false,
+    hooks: { batch() {}, submitted() {}, received() {}, settled() {}, unresolved() {}, callbackOwed() {} },
+  });
+  await lease.start();
+  await pipeline.start();
+  return {
+    pipeline,
+    lease,
+    stop: async () => {
+      await pipeline.stop();
+      await lease.stop();
     },
   };
 }

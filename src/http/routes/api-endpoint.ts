@@ -31,7 +31,14 @@ export function mountEndpoint(
     tallies.set(code, services.metrics.answers.of(name, code));
   }
   const respond = async (request: FastifyRequest, response: ServerResponse): Promise<void> => {
-    const answer = await answerOrFault(endpoint, request, services.log);
+    let answer: Answer;
+    try {
+      const read = readParameters(queryOf(request), bodyOf(request));
+      answer = await endpoint.answer(read instanceof Promise ? await read : read, request.raw);
+    } catch (error) {
+      services.log.error({ err: error }, 'a request could not be answered');
+      answer = fixedAnswer('99999');
+    }
     tallies.get(answer === 'no-answer' ? 'none' : answer.code)?.add();
     writeAnswer(response, answer);
   };
@@ -41,16 +48,6 @@ export function mountEndpoint(
     // The answer goes to Node's response past Fastify's own serialisation: its body and headers are ready-made.
     handler: (request, reply) => void respond(request, reply.raw),
   });
-}
-
-async function answerOrFault(endpoint: ApiEndpoint, request: FastifyRequest, log: Logger): Promise<Answer> {
-  try {
-    const read = readParameters(queryOf(request), bodyOf(request));
-    return await endpoint.answer(read instanceof Promise ? await read : read, request.raw);
-  } catch (error) {
-    log.error({ err: error }, 'a request could not be answered');
-    return fixedAnswer('99999');
-  }
 }
 
 /** The raw query string: the server leaves it as it is. */

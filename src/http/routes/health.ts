@@ -8,7 +8,10 @@ export function mountHealth(app: FastifyInstance, state: { ready: () => boolean;
   const report = (path: string, isGood: () => boolean): void => {
     app.get(path, (_request, reply) => {
       const good = isGood();
-      return reply.code(good ? OK : UNAVAILABLE).type('text/plain; charset=utf-8').send(good ? 'ok\n' : 'unavailable\n');
+      return reply
+        .code(good ? OK : UNAVAILABLE)
+        .type('text/plain; charset=utf-8')
+        .send(good ? 'ok\n' : 'unavailable\n');
     });
   };
   report('/healthz', () => state.ready());

@@ -45,8 +45,14 @@ export class SmsSend {
       const code = await refusal;
       if (code !== undefined) return fixedAnswer(code);
     }
-    const outcome = await this.#accept(account, verdict.send);
-    return answerTo(outcome, account, verdict.send.points);
+    try {
+      const outcome = await this.#accept(account, verdict.send);
+      return answerTo(outcome, account, verdict.send.points);
+    } catch (error) {
+      // It may have been stored: whoever says anything now may be wrong.
+      this.#services.log.error({ err: error }, 'acceptance failed in a way it must not');
+      return 'no-answer';
+    }
   }
 
   /** 00140, 00020, 00170; undefined at once when nothing has to be asked. */
@@ -72,25 +78,19 @@ export class SmsSend {
     return (await drurlCheck.check(send.drurl, account.accountId)) ? undefined : '00170';
   }
 
-  async #accept(account: Account, send: ValidSend): Promise<AcceptOutcome> {
-    try {
-      return await this.#services.acceptance.accept({
-        accountId: account.accountId,
-        accountVersion: account.version,
-        mobile: send.mobile.e164,
-        body: send.body,
-        segments: send.segments,
-        points: send.points,
-        dueAtMs: send.dueAtMs,
-        validitySeconds: send.validitySeconds,
-        drurl: send.drurl,
-        sourceAddress: account.sourceAddress,
-      });
-    } catch (error) {
-      // It may have been stored: whoever says anything now may be wrong.
-      this.#services.log.error({ err: error }, 'acceptance failed in a way it must not');
-      return { kind: 'unresolved' };
-    }
+  #accept(account: Account, send: ValidSend): Promise<AcceptOutcome> {
+    return this.#services.acceptance.accept({
+      accountId: account.accountId,
+      accountVersion: account.version,
+      mobile: send.mobile.e164,
+      body: send.body,
+      segments: send.segments,
+      points: send.points,
+      dueAtMs: send.dueAtMs,
+      validitySeconds: send.validitySeconds,
+      drurl: send.drurl,
+      sourceAddress: account.sourceAddress,
+    });
   }
 }
 

@@ -23,7 +23,17 @@ test('a hash of the reference implementation is verified', async () => {
 
 test('what is no argon2id hash, or asks for too much, verifies nothing', async () => {
   const tail = '$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4';
-  const bad = ['', 'plain', '$2b$10$abc', `$argon2i$v=19$m=256,t=2,p=1${tail}`, `$argon2id$v=19$m=9999999,t=2,p=1${tail}`];
-  bad.push(`$argon2id$v=19$m=256,t=0,p=1${tail}`, `$argon2id$v=19$m=256,t=99,p=1${tail}`, `$argon2id$v=19$m=8,t=2,p=8${tail}`);
+  const bad = [
+    '',
+    'plain',
+    '$2b$10$abc',
+    `$argon2i$v=19$m=256,t=2,p=1${tail}`,
+    `$argon2id$v=19$m=9999999,t=2,p=1${tail}`,
+  ];
+  bad.push(
+    `$argon2id$v=19$m=256,t=0,p=1${tail}`,
+    `$argon2id$v=19$m=256,t=99,p=1${tail}`,
+    `$argon2id$v=19$m=8,t=2,p=8${tail}`,
+  );
   for (const phc of bad) assert.equal(await verifyPassword('password', phc), false, phc);
 });

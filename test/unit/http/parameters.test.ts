@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { MAX_PARAMETERS, type Parameters, readParameters } from '../../../src/http/parameters.ts';
 
 async function read(query: string, contentType?: string, body?: string | Buffer): Promise<Parameters> {
-  return readParameters(query, body === undefined ? undefined : { contentType, bytes: Buffer.from(body) });
+  return body === undefined ? readParameters(query) : readParameters(query, { contentType, bytes: Buffer.from(body) });
 }
 
 const FORM = 'application/x-www-form-urlencoded';

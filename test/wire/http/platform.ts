@@ -117,9 +117,17 @@ export class Platform {
     await this.#testDatabase.drop();
   }
 
-  async addAccount(username: string, options: { points?: number; settings?: Partial<AccountSettings> } = {}): Promise<void> {
+  async addAccount(
+    username: string,
+    options: { points?: number; settings?: Partial<AccountSettings> } = {},
+  ): Promise<void> {
     const passwordHash = await hashPassword(PASSWORD);
-    await createAccount(this.database, { username, passwordHash, points: options.points ?? 100, settings: options.settings ?? {} });
+    await createAccount(this.database, {
+      username,
+      passwordHash,
+      points: options.points ?? 100,
+      settings: options.settings ?? {},
+    });
   }
 
   /** `parameters` become the query string of `/json/<endpoint>.php`, credentials of `test` added. */
@@ -128,7 +136,10 @@ export class Platform {
     return this.ask(`/json/${endpoint}.php?${query.toString()}`);
   }
 
-  ask(path: string, options: { method?: string; headers?: Record<string, string>; body?: string | Buffer } = {}): Promise<Response> {
+  ask(
+    path: string,
+    options: { method?: string; headers?: Record<string, string>; body?: string | Buffer } = {},
+  ): Promise<Response> {
     return ask(this.port, path, options);
   }
 }
@@ -143,7 +154,13 @@ export async function ask(
   options: { method?: string; headers?: Record<string, string>; body?: string | Buffer } = {},
 ): Promise<Response> {
   const { promise, resolve, reject } = Promise.withResolvers<Response>();
-  const sent = requestHttp({ host: '127.0.0.1', port, path, method: options.method ?? 'GET', headers: options.headers ?? {} });
+  const sent = requestHttp({
+    host: '127.0.0.1',
+    port,
+    path,
+    method: options.method ?? 'GET',
+    headers: options.headers ?? {},
+  });
   sent.on('response', (response) => {
     const chunks: Buffer[] = [];
     response.on('data', (chunk: Buffer) => chunks.push(chunk));

@@ -37,7 +37,7 @@ test('methods other than GET and POST are 405 and do nothing', async () => {
   for (const method of ['HEAD', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'PROPFIND']) {
     const response = await platform.ask(SEND, { method });
     assert.equal(response.status, 405, method);
-    assert.equal(response.headers['allow'], 'GET, POST');
+    assert.equal(response.headers.allow, 'GET, POST');
   }
   assert.equal((await platform.ask('/healthz', { method: 'POST' })).status, 405);
   assert.deepEqual(platform.accepted, []);
@@ -64,7 +64,7 @@ test('a GET as long as the longest message, encoded twice, with a drurl fits', a
   const message = '%25A7%2541'.repeat(335);
   const drurl = `http://127.0.0.1/${'x'.repeat(1_900)}`;
   const path = `/json/sms_send.php?username=test&password=1234&mobile=0911222333&drurl_check=N&drurl=${drurl}&message=${message}`;
-  assert.equal((await platform.ask(path)).json()['code'], '00000');
+  assert.equal((await platform.ask(path)).json().code, '00000');
   assert.equal(platform.accepted[0]?.body, '你'.repeat(335));
   assert.equal((await platform.ask(`${SEND}${'x'.repeat(70_000)}`)).status, 431);
 });
@@ -79,7 +79,12 @@ test('raw bytes in the request line reach the account as text', async () => {
 });
 
 test('broken requests get their error and harm nobody else', async () => {
-  for (const bytes of ['\0\0\0\r\n\r\n', 'GET\r\n\r\n', 'GET / HTTP/9.9\r\n\r\n', `POST ${SEND} HTTP/1.1\r\nContent-Length: x\r\n\r\n`]) {
+  for (const bytes of [
+    '\0\0\0\r\n\r\n',
+    'GET\r\n\r\n',
+    'GET / HTTP/9.9\r\n\r\n',
+    `POST ${SEND} HTTP/1.1\r\nContent-Length: x\r\n\r\n`,
+  ]) {
     const socket = connect(platform.port, '127.0.0.1').on('error', () => {});
     let received = '';
     socket.on('data', (chunk: Buffer) => {
@@ -89,7 +94,7 @@ test('broken requests get their error and harm nobody else', async () => {
     await once(socket, 'close');
     assert.match(received, /^HTTP\/1\.1 400 /, JSON.stringify(bytes));
   }
-  assert.equal((await platform.ask(SEND)).json()['code'], '00000');
+  assert.equal((await platform.ask(SEND)).json().code, '00000');
 });
 
 test('/healthz and /readyz are 200 once everything is up, else 503', async () => {
@@ -102,7 +107,10 @@ test('/healthz and /readyz are 200 once everything is up, else 503', async () =>
 });
 
 test('a mounted room gets method, path, query and body, and its faults are 500', async () => {
-  const response = await platform.ask('/simulator/handsets/09%31/messages?wait=5&x=%E4%BD%A0', { method: 'POST', body: '{"to":1}' });
+  const response = await platform.ask('/simulator/handsets/09%31/messages?wait=5&x=%E4%BD%A0', {
+    method: 'POST',
+    body: '{"to":1}',
+  });
   assert.equal(response.status, 201);
   assert.equal(response.body, '{"mounted":true}');
   const request = mounted.at(-1) ?? assert.fail();
@@ -122,7 +130,14 @@ test('https answers as http does, with a certificate for api.twsms.com that surv
   await platform.server.listenHttps({ host: '127.0.0.1', port: 0, tls });
   const address = platform.server.addresses().find(({ scheme }) => scheme === 'https') ?? assert.fail();
   for (const servername of ['api.twsms.com', 'localhost']) {
-    const request = getHttps({ host: '127.0.0.1', port: address.port, path: SEND, servername, ca: tls.cert, agent: false });
+    const request = getHttps({
+      host: '127.0.0.1',
+      port: address.port,
+      path: SEND,
+      servername,
+      ca: tls.cert,
+      agent: false,
+    });
     const [response] = (await once(request, 'response')) as [IncomingMessage];
     assert.match(String(await response.toArray()), /"code":"00000"/);
   }
@@ -132,11 +147,11 @@ test('https answers as http does, with a certificate for api.twsms.com that surv
 test('99999: the database cannot be reached, in authentication too', async () => {
   const away = await startPlatform();
   await away.addAccount('test');
-  assert.equal((await away.ask(SEND)).json()['code'], '00000');
+  assert.equal((await away.ask(SEND)).json().code, '00000');
   await away.dropDatabase();
   away.accounts.forget('test');
-  assert.equal((await away.ask(SEND)).json()['code'], '99999');
-  assert.equal((await away.ask(SEND.replace('sms_send', 'sms_query'))).json()['code'], '99999');
+  assert.equal((await away.ask(SEND)).json().code, '99999');
+  assert.equal((await away.ask(SEND.replace('sms_send', 'sms_query'))).json().code, '99999');
   await away.stop();
 });
 
@@ -159,7 +174,7 @@ test('stopping answers what is in flight, refuses new connections and closes idl
   const stopping = stopped.server.stop();
   await assert.rejects(ask(stopped.port, '/healthz'), { code: 'ECONNREFUSED' });
   held.resolve();
-  assert.equal((await inFlight).json()['code'], '00000');
+  assert.equal((await inFlight).json().code, '00000');
   await stopping;
   assert.deepEqual(stopped.server.addresses(), []);
   agent.destroy();

@@ -64,7 +64,13 @@ test('the message is looked for by its normalised number, and further back only 
 });
 
 test('00420: mobile or msgid missing, or not numbers', async () => {
-  for (const wrong of [{ mobile: '' }, { msgid: '' }, { msgid: '1234567' }, { msgid: '123456789012' }, { msgid: 'x' }]) {
+  for (const wrong of [
+    { mobile: '' },
+    { msgid: '' },
+    { msgid: '1234567' },
+    { msgid: '123456789012' },
+    { msgid: 'x' },
+  ]) {
     assert.equal(await codeOf('sms_query', { ...MESSAGE, ...wrong }), '00420', JSON.stringify(wrong));
   }
   assert.equal(await codeOf('sms_query', { ...MESSAGE, mobile: '0911x' }), '00420');

@@ -160,7 +160,7 @@ test('parameters come in the query of a POST, in an urlencoded or multipart body
     await platform.ask(query, { method: 'POST', headers: { 'Content-Type': 'text/plain; charset=utf-8' }, body: '[]' }),
     await platform.ask(query, { method: 'POST', body: 'message=seven' }),
   ];
-  for (const body of bodies) assert.equal(body.json()['code'], '00000', body.body);
+  for (const body of bodies) assert.equal(body.json().code, '00000', body.body);
   const texts = platform.accepted.map((message) => message.body);
   assert.deepEqual(texts, ['one', 'two', 'three', '四', 'one', 'one', 'seven']);
 });
@@ -176,13 +176,16 @@ test('UTF-8, Big5, raw and doubly encoded messages arrive as text, by the accoun
     ['test&message=a%0D%0Ab+c', 'a\nb c'],
   ];
   for (const [rest, text] of asked) {
-    assert.equal((await platform.ask(path + rest)).json()['code'], '00000');
+    assert.equal((await platform.ask(path + rest)).json().code, '00000');
     assert.equal(platform.accepted.at(-1)?.body, text, rest);
   }
 });
 
 test('sendtime, expirytime and the price of a long message reach acceptance', async () => {
-  assert.equal(await codeOf({ ...GOOD, message: '長'.repeat(71), sendtime: '202611221230', expirytime: '300' }), '00000');
+  assert.equal(
+    await codeOf({ ...GOOD, message: '長'.repeat(71), sendtime: '202611221230', expirytime: '300' }),
+    '00000',
+  );
   const { segments, points, dueAtMs, validitySeconds } = platform.accepted[0] ?? assert.fail();
   assert.deepEqual([segments, points, dueAtMs, validitySeconds], [2, 2, NOON_MS + 30 * 60_000, 300]);
 });
@@ -191,5 +194,8 @@ test('answers are counted by code', async () => {
   const before = platform.metrics.answers.of('sms_send', '00110').value;
   await codeOf({ ...GOOD, message: '' });
   assert.equal(platform.metrics.answers.of('sms_send', '00110').value, before + 1);
-  assert.match(await platform.metrics.registry.metrics(), /feige_answers_total\{endpoint="sms_send",code="00110"\} [1-9]/);
+  assert.match(
+    await platform.metrics.registry.metrics(),
+    /feige_answers_total\{endpoint="sms_send",code="00110"\} [1-9]/,
+  );
 });

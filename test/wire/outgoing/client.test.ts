@@ -229,7 +229,7 @@ describe('a GET to a URL that a customer named', () => {
   });
 
   test('ends as failed when the client stops', async () => {
-    const site = await serve(() => client.stop());
+    const site = await serve(() => void client.stop());
     const client = clientWith({ connectionsPerOrigin: 1 });
     const outcomes = await Promise.all([client.get(site.url, TIME_ENOUGH), client.get(site.url, TIME_ENOUGH)]);
     assert.deepEqual(outcomes, Array(2).fill({ kind: 'failed', reason: 'stopping' }));

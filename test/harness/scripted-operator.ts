@@ -1,0 +1,129 @@
+/**
+ * An SMPP operator on a real port that does what a test tells it, submit by submit, and sends whatever receipts and
+ * incoming messages the test writes. It has no behaviour of its own.
+ */
+import { once } from 'node:events';
+import { EventEmitter } from 'node:events';
+import { formatReceiptText } from '../../src/smpp/receipt-text.ts';
+import { type ShortMessageFields, messageBytes } from '../../src/smpp/pdu.ts';
+import { type ServerSession, SmppServer } from '../../src/smpp/server.ts';
+import type { SubmitResult } from '../../src/smpp/requests.ts';
+
+export interface Submit {
+  /** 1 for the first submit_sm this operator got. */
+  readonly n: number;
+  readonly mobile: string;
+  readonly message: ShortMessageFields;
+  /** Of a part with a user data header: reference, total, sequence. */
+  readonly part: { reference: number; total: number; sequence: number } | undefined;
+  readonly accept: (operatorMessageId: string) => void;
+  readonly refuse: (status: number) => void;
+  /** Cuts the connection without an answer. */
+  readonly cut: () => void;
+}
+
+export interface ScriptedOperator {
+  readonly port: number;
+  readonly submits: readonly Submit[];
+  /** Resolves with the receipt's answer: its command_status, or what happened instead. */
+  receipt(receipt: {
+    id: string;
+    stat: string;
+    from?: string;
+    reference?: number;
+    tlvs?: boolean;
+  }): Promise<SubmitResult>;
+  deliver(message: Partial<ShortMessageFields>): Promise<SubmitResult>;
+  stop(): Promise<void>;
+}
+
+const ESM_CLASS_RECEIPT = 4;
+
+export async function startScriptedOperator(script: (submit: Submit) => void): Promise<ScriptedOperator> {
+  const sessions = new Set<ServerSession>();
+  const changed = new EventEmitter();
+  const submits: Submit[] = [];
+  const server = new SmppServer({
+    handlers: {
+      onBind: () => 0,
+      onSession: (session) => {
+        sessions.add(session);
+        setImmediate(() => changed.emit('session'));
+        return {
+          onSubmit: (message, _sequence, respond) => {
+            const submit = toSubmit(submits.length + 1, message, session, respond);
+            submits.push(submit);
+            script(submit);
+          },
+          onClose: () => sessions.delete(session),
+        };
+      },
+    },
+    options: { window: 100, responseTimeoutMs: 10_000, enquireLinkMs: 30_000 },
+  });
+  const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
+  const deliver = async (message: Partial<ShortMessageFields>): Promise<SubmitResult> => {
+    if (sessions.size === 0) await once(changed, 'session');
+    const session = [...sessions].at(-1);
+    if (!session) throw new Error('nobody is bound');
+    return new Promise((resolve) => session.deliver({ ...EMPTY, ...message }, resolve));
+  };
+  return {
+    port,
+    submits,
+    deliver,
+    receipt: ({ id, stat, from = '886911222333', reference, tlvs = false }) =>
+      deliver({
+        esmClass: ESM_CLASS_RECEIPT,
+        source: { ton: 1, npi: 1, digits: from },
+        shortMessage: Buffer.from(
+          formatReceiptText({ id, stat, submitDateMs: 0, doneDateMs: 0, utcOffsetMinutes: 480 }),
+          'latin1',
+        ),
+        tlvs: {
+          ...(reference === undefined ? {} : { userMessageReference: reference }),
+          ...(tlvs ? { receiptedMessageId: id } : {}),
+        },
+      }),
+    stop: () => server.close(),
+  };
+}
+
+const EMPTY: ShortMessageFields = {
+  serviceType: '',
+  source: { ton: 1, npi: 1, digits: '886911222333' },
+  destination: { ton: 0, npi: 1, digits: '12345' },
+  esmClass: 0,
+  protocolId: 0,
+  priorityFlag: 0,
+  scheduleDeliveryTime: '',
+  validityPeriod: '',
+  registeredDelivery: 0,
+  replaceIfPresent: 0,
+  dataCoding: 0,
+  defaultMessageId: 0,
+  shortMessage: Buffer.alloc(0),
+  tlvs: {},
+};
+
+function toSubmit(
+  n: number,
+  message: ShortMessageFields,
+  session: ServerSession,
+  respond: (status: number, messageId?: string) => void,
+): Submit {
+  const bytes = Buffer.from(messageBytes(message));
+  const part =
+    (message.esmClass & 0x40) === 0
+      ? undefined
+      : { reference: bytes[3] ?? 0, total: bytes[4] ?? 0, sequence: bytes[5] ?? 0 };
+  return {
+    n,
+    mobile: message.destination.digits,
+    message: { ...message, shortMessage: bytes },
+    part,
+    accept: (operatorMessageId) => respond(0, operatorMessageId),
+    refuse: (status) => respond(status),
+    cut: () => session.destroy('the test cuts'),
+  };
+}
