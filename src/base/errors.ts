@@ -9,6 +9,7 @@ export const ERROR_MEANINGS = {
   DATA_DIR_UNUSABLE: 'the data directory cannot be read or written, or holds something else',
   EMBEDDED_POSTGRES_FAILED: 'the embedded PostgreSQL could not be made, started or reached',
   STOPPED: 'the part that was asked has been stopped',
+  MEDIA_UNAVAILABLE: 'no RTP port or stream is free, or the thread that sends RTP is down',
   MIGRATION_CHANGED: 'a migration that was applied has another content now',
   MIGRATION_UNKNOWN: 'the database was migrated by a newer version of Feige',
   MIGRATION_FAILED: 'a migration was refused by the database and rolled back',

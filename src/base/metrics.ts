@@ -72,6 +72,8 @@ export interface Metrics {
   readonly receipts: Tallies<'operator' | 'state'>;
   /** Label result. */
   readonly callbacks: Tallies<'result'>;
+  /** Label state: FarEnd, NoAnswer, Busy. */
+  readonly calls: Tallies<'state'>;
   /** Seconds from acceptance to the final state. */
   readonly deliverySeconds: Histogram;
   /** Rows of a batch; label stage. */
@@ -118,6 +120,7 @@ export function createMetrics(): Metrics {
     submits: tallies('feige_submits_total', 'submit_sm by operator and result', ['operator', 'result']),
     receipts: tallies('feige_receipts_total', 'Receipts by operator and state', ['operator', 'state']),
     callbacks: tallies('feige_callbacks_total', 'Callback attempts by result', ['result']),
+    calls: tallies('feige_calls_total', 'Calls that ended, by how', ['state']),
     deliverySeconds,
     batchRows,
     unresolvedCommits: unresolved.of(),
