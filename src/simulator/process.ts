@@ -1,45 +1,65 @@
 /**
- * The simulated operator as a process of its own: SMPP on one loopback port, the handsets' HTTP on another.
+ * The simulated operator as a process of its own: SMPP on one loopback port, the telephones' SIP on another if asked
+ * for, the handsets' HTTP on a third.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from '../base/log.ts';
-import { type HandsetAnswer, type HandsetRequest, handsetRoutes, MAX_BODY_BYTES } from './routes.ts';
+import { SimulatedTelephone } from './callee.ts';
+import type { HandsetAnswer } from './handset-answers.ts';
+import { type HandsetRequest, handsetRoutes, MAX_BODY_BYTES } from './routes.ts';
 import { SimulatedOperator, type SimulatedOperatorOptions } from './smsc.ts';
 
 export interface RunningSimulator {
   operator: SimulatedOperator;
+  telephone: SimulatedTelephone | undefined;
   smppPort: number;
+  sipPort: number | undefined;
   httpPort: number;
   stop(): Promise<void>;
 }
 
 type Routes = (request: HandsetRequest) => Promise<HandsetAnswer>;
+type Options = SimulatedOperatorOptions & { httpPort: number; sipPort?: number };
 
 /**
- * Resolves once both ports listen; rejects, with nothing left behind, when one cannot.
+ * Resolves once every port listens; rejects, with nothing left behind, when one cannot.
  * @param options.httpPort of the handsets, on the operator's host; 0 takes a free one
+ * @param options.sipPort of the telephones, UDP and TCP; 0 takes a free one, absent leaves them out
  */
-export async function runSimulator(
-  options: SimulatedOperatorOptions & { httpPort: number },
-): Promise<RunningSimulator> {
+export async function runSimulator(options: Options): Promise<RunningSimulator> {
   const operator = new SimulatedOperator(options);
   const { port: smppPort } = await operator.start();
+  let telephone: SimulatedTelephone | undefined;
   try {
-    const http = await listen(handsetRoutes(operator), options);
+    const started = await startTelephone(options);
+    telephone = started?.telephone;
+    const http = await listen(handsetRoutes(operator, telephone?.calls), options);
     const stop = async (): Promise<void> => {
       const closed = new Promise((resolve) => http.close(resolve));
       operator.handsets.stop();
+      telephone?.calls.stop();
       http.closeIdleConnections();
       await operator.stop();
+      await telephone?.stop();
       http.closeAllConnections();
       await closed;
     };
-    return { operator, smppPort, httpPort: (http.address() as AddressInfo).port, stop };
+    const httpPort = (http.address() as AddressInfo).port;
+    return { operator, telephone, smppPort, sipPort: started?.port, httpPort, stop };
   } catch (error) {
     await operator.stop();
+    await telephone?.stop();
     throw error;
   }
+}
+
+async function startTelephone(options: Options): Promise<{ telephone: SimulatedTelephone; port: number } | undefined> {
+  const { host, sipPort, clock, log, dataDir } = options;
+  if (sipPort === undefined) return undefined;
+  const telephone = new SimulatedTelephone({ host, port: sipPort, clock, log, dataDir });
+  const { port } = await telephone.start();
+  return { telephone, port };
 }
 
 function listen(routes: Routes, options: { host: string; httpPort: number; log: Logger }): Promise<Server> {
@@ -66,7 +86,7 @@ async function serve(routes: Routes, request: IncomingMessage, response: ServerR
   const query = new URLSearchParams(mark === -1 ? '' : target.slice(mark + 1));
   const body = await readBody(request);
   const answer = await routes({ method: request.method ?? 'GET', path, query, body });
-  response.writeHead(answer.status, { 'content-type': 'application/json; charset=utf-8' });
+  response.writeHead(answer.status, { 'content-type': answer.contentType ?? 'application/json; charset=utf-8' });
   response.end(answer.body);
 }
 

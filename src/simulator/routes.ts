@@ -1,7 +1,10 @@
 /**
  * The handsets over HTTP, as a function of the request: whoever has an HTTP server mounts it. Every answer is JSON,
- * errors as `{"error": "…"}`; it never rejects for what a client sent.
+ * errors as `{"error": "…"}`, but for a recording; it never rejects for what a client sent.
  */
+import type { CallStore } from './calls.ts';
+import { callsRoute } from './calls-routes.ts';
+import { failure, type HandsetAnswer, secondsToWait, success } from './handset-answers.ts';
 import { handsetNumber } from './phone-numbers.ts';
 import type { SimulatedOperator } from './smsc.ts';
 
@@ -13,29 +16,35 @@ export interface HandsetRequest {
   body: Buffer;
 }
 
-export interface HandsetAnswer {
-  status: number;
-  /** JSON; empty with 204. */
-  body: string;
-}
-
 /** What every path here begins with. */
 export const HANDSETS_PATH = '/simulator/handsets';
 /** Bodies larger than this need not be read: they are refused anyway. */
 export const MAX_BODY_BYTES = 65_536;
 
-const MESSAGES_PATH = /^\/simulator\/handsets\/([^/]+)\/messages\/?$/;
-const MAX_WAIT_S = 60;
+const NUMBER_PATH = /^\/simulator\/handsets\/([^/]+)\/(messages|calls)(?:\/([^/]*)(\/recording\.wav)?)?$/;
 const TO_PATTERN = /^\+?\d{1,20}$/;
 
-/** Routes for `GET /simulator/handsets` and `GET`, `POST`, `DELETE /simulator/handsets/NUMBER/messages`. */
-export function handsetRoutes(operator: SimulatedOperator): (request: HandsetRequest) => Promise<HandsetAnswer> {
+/**
+ * Routes for `GET /simulator/handsets`, `GET`, `POST`, `DELETE /simulator/handsets/NUMBER/messages` and, with the calls
+ * of a simulated telephone, `GET`, `DELETE /simulator/handsets/NUMBER/calls`.
+ */
+export function handsetRoutes(
+  operator: SimulatedOperator,
+  calls?: CallStore,
+): (request: HandsetRequest) => Promise<HandsetAnswer> {
   return async (request) => {
-    if (request.path === HANDSETS_PATH || request.path === `${HANDSETS_PATH}/`) return listNumbers(operator, request);
-    const rawNumber = MESSAGES_PATH.exec(request.path)?.[1];
-    if (rawNumber === undefined) return failure(404, 'no such path');
+    if (request.path === HANDSETS_PATH || request.path === `${HANDSETS_PATH}/`)
+      return listNumbers(operator, calls, request);
+    const [, rawNumber, kind, rest = '', recording] = NUMBER_PATH.exec(request.path) ?? [];
+    if (rawNumber === undefined || (rest !== '' && recording === undefined)) return failure(404, 'no such path');
     const number = handsetNumber(decoded(rawNumber));
     if (number === undefined) return failure(400, 'not a phone number');
+    if (kind === 'calls') {
+      if (calls === undefined) return failure(404, 'there is no simulated telephone');
+      const id = recording === undefined ? undefined : rest;
+      return callsRoute(calls, { method: request.method, number, id, query: request.query });
+    }
+    if (recording !== undefined) return failure(404, 'no such path');
     switch (request.method) {
       case 'GET':
         return listMessages(operator, number, request.query);
@@ -50,9 +59,19 @@ export function handsetRoutes(operator: SimulatedOperator): (request: HandsetReq
   };
 }
 
-function listNumbers(operator: SimulatedOperator, request: HandsetRequest): HandsetAnswer {
+function listNumbers(
+  operator: SimulatedOperator,
+  calls: CallStore | undefined,
+  request: HandsetRequest,
+): HandsetAnswer {
   if (request.method !== 'GET') return failure(405, 'GET only');
-  return success(200, operator.handsets.numbers());
+  const received = operator.handsets.numbers();
+  if (calls === undefined) return success(200, received);
+  const called = new Map(calls.numbers().map((one) => [one.number, one.calls]));
+  const both = received.map((one) => ({ ...one, calls: called.get(one.number) ?? 0 }));
+  for (const { number } of received) called.delete(number);
+  for (const [number, count] of called) both.push({ number, messages: 0, calls: count });
+  return success(200, both);
 }
 
 /** With `wait=S`: once the next message has arrived, or S seconds have passed. */
@@ -61,12 +80,9 @@ async function listMessages(
   number: string,
   query: URLSearchParams,
 ): Promise<HandsetAnswer> {
-  const wait = query.get('wait');
-  if (wait !== null) {
-    const seconds = /^\d+(\.\d+)?$/.test(wait) ? Number(wait) : Number.NaN;
-    if (!(seconds <= MAX_WAIT_S)) return failure(400, `wait must be 0 to ${MAX_WAIT_S} seconds`);
-    await operator.handsets.waitForNext(number, seconds * 1_000);
-  }
+  const wait = secondsToWait(query);
+  if (typeof wait === 'string') return failure(400, wait);
+  if (wait !== undefined) await operator.handsets.waitForNext(number, wait * 1_000);
   const messages = operator.handsets.messages(number).map(({ text, segments, receivedAtMs, from }) => {
     return { text, segments, receivedAt: new Date(receivedAtMs).toISOString(), from };
   });
@@ -110,12 +126,4 @@ function decoded(value: string): string {
     // No number either way.
     return '';
   }
-}
-
-function success(status: number, value: unknown): HandsetAnswer {
-  return { status, body: JSON.stringify(value) };
-}
-
-function failure(status: number, error: string): HandsetAnswer {
-  return success(status, { error });
 }
