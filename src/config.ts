@@ -8,6 +8,8 @@ import { resolve } from 'node:path';
 import ipaddr from 'ipaddr.js';
 import { LOG_LEVELS, type LogLevel } from './base/log.ts';
 import { DEFAULT_PRICES, type PriceTable, parsePrices } from './domain/price.ts';
+import { parseAllowedPrefixes } from './domain/voice-phone.ts';
+import { DEFAULT_VOICE_PRICES, parseVoicePrices, type TariffTable } from './domain/voice-tariff.ts';
 
 /** Every variable with its default as one would write it; empty means unset. */
 export const CONFIG_DEFAULTS = {
@@ -29,9 +31,22 @@ export const CONFIG_DEFAULTS = {
   CALLBACK_ALLOW: '',
   CALLBACK_CONCURRENCY: '64',
   CALLBACK_CONCURRENCY_PER_HOST: '8',
+  VOICE_PRICES: DEFAULT_VOICE_PRICES,
+  VOICE_ALLOWED_PREFIXES: '886',
+  RING_TIMEOUT_S: '30',
+  CALLS_PER_ACCOUNT: '200',
+  CALLS_PER_SECOND_PER_ACCOUNT: '50',
+  SIP_HOST: '127.0.0.1',
+  SIP_PORT: '0',
+  SIP_PUBLIC_ADDRESS: '',
+  RTP_PORTS: '20000-29999',
+  SPEECH_COMMAND: '',
+  SPEECH_URL: '',
+  SPEECH_CACHE_MB: '64',
   SIMULATOR: '',
   SANDBOX_PUBLIC: 'no',
   SMSC_PORT: '2775',
+  TELEPHONE_PORT: '5062',
   SIMULATOR_LATENCY_MS: '0',
   SIMULATOR_RECEIPT_DELAY_MS: '200',
   SIMULATOR_THROTTLE: '0',
@@ -65,14 +80,35 @@ export interface Config {
   readonly callbackAllow: readonly string[];
   readonly callbackConcurrency: number;
   readonly callbackConcurrencyPerHost: number;
+  readonly voice: VoiceConfig;
   readonly sandboxPublic: boolean;
   readonly testClock: boolean;
   readonly simulator: SimulatorConfig;
 }
 
+export interface VoiceConfig {
+  readonly tariffs: TariffTable;
+  /** Digits with country code; an empty one allows every number. */
+  readonly allowedPrefixes: readonly string[];
+  readonly ringTimeoutMs: number;
+  /** At once, on all nodes. */
+  readonly callsPerAccount: number;
+  readonly callsPerSecondPerAccount: number;
+  /** IP address for SIP and RTP. */
+  readonly bindAddress: string;
+  readonly sipPort: number;
+  readonly publicAddress: string | undefined;
+  readonly rtpPorts: { readonly first: number; readonly last: number };
+  /** Neither: eSpeak NG. */
+  readonly speechCommand: string | undefined;
+  readonly speechUrl: string | undefined;
+  readonly speechCacheBytes: number;
+}
+
 export interface SimulatorConfig {
   readonly enabled: boolean;
   readonly smscPort: number;
+  readonly telephonePort: number;
   readonly latencyMs: number;
   readonly receiptDelayMs: number;
   /** Segments a second over which it answers ESME_RTHROTTLED; 0 never does. */
@@ -115,11 +151,13 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): LoadedConfig {
     callbackAllow: [...new Set(callbackAllow)],
     callbackConcurrency: reader.integer('CALLBACK_CONCURRENCY', 1, 10_000),
     callbackConcurrencyPerHost: reader.integer('CALLBACK_CONCURRENCY_PER_HOST', 1, 10_000),
+    voice: readVoice(reader),
     sandboxPublic: reader.boolean('SANDBOX_PUBLIC'),
     testClock: reader.boolean('TEST_CLOCK'),
     simulator: {
       enabled,
       smscPort: reader.port('SMSC_PORT'),
+      telephonePort: reader.port('TELEPHONE_PORT'),
       latencyMs: reader.integer('SIMULATOR_LATENCY_MS', 0, 3_600_000),
       receiptDelayMs: reader.integer('SIMULATOR_RECEIPT_DELAY_MS', 0, 3_600_000),
       throttleSegmentsPerSecond: reader.integer('SIMULATOR_THROTTLE', 0, 1_000_000),
@@ -146,6 +184,8 @@ function checkTogether(config: Config, reader: VariableReader): void {
     ['HTTPS_PORT', config.httpsPort],
     ['METRICS_PORT', config.metricsPort],
     ['SMSC_PORT', config.simulator.enabled ? config.simulator.smscPort : 'off'],
+    ['TELEPHONE_PORT', config.simulator.enabled ? config.simulator.telephonePort : 'off'],
+    ['SIP_PORT', config.voice.sipPort],
   ];
   for (const [name, port] of ports) {
     // A port that could not be read counts as 0 and was named already.
@@ -210,6 +250,69 @@ function readPrices(reader: VariableReader): PriceTable {
   if (!('error' in prices)) return prices;
   reader.refuse('PRICES', prices.error);
   return { byPrefix: new Map(), longestPrefixDigits: 0, otherwise: 0 };
+}
+
+const MIB = 1_048_576;
+/** Each call takes an even port. */
+const MIN_RTP_PORTS = 2;
+const FIRST_UNPRIVILEGED_PORT = 1_024;
+
+function readVoice(reader: VariableReader): VoiceConfig {
+  if (reader.isSet('SPEECH_COMMAND') && reader.isSet('SPEECH_URL')) {
+    reader.refuseSilently('SPEECH_URL', 'and SPEECH_COMMAND exclude each other');
+  }
+  return {
+    tariffs: readTariffs(reader),
+    allowedPrefixes: readAllowedPrefixes(reader),
+    ringTimeoutMs: reader.integer('RING_TIMEOUT_S', 1, 180) * 1000,
+    callsPerAccount: reader.integer('CALLS_PER_ACCOUNT', 1, 10_000),
+    callsPerSecondPerAccount: reader.integer('CALLS_PER_SECOND_PER_ACCOUNT', 1, 10_000),
+    bindAddress: readAddress(reader, 'SIP_HOST') ?? '127.0.0.1',
+    sipPort: reader.port('SIP_PORT'),
+    publicAddress: readAddress(reader, 'SIP_PUBLIC_ADDRESS'),
+    rtpPorts: readRtpPorts(reader),
+    speechCommand: reader.isSet('SPEECH_COMMAND') ? reader.text('SPEECH_COMMAND') : undefined,
+    speechUrl: readSpeechUrl(reader),
+    speechCacheBytes: reader.integer('SPEECH_CACHE_MB', 0, 10_000) * MIB,
+  };
+}
+
+function readTariffs(reader: VariableReader): TariffTable {
+  const tariffs = parseVoicePrices(reader.text('VOICE_PRICES'));
+  if (!('error' in tariffs)) return tariffs;
+  reader.refuse('VOICE_PRICES', tariffs.error);
+  return { byPrefix: new Map(), longestPrefixDigits: 0, otherwise: { points: 0, unitSeconds: 1 } };
+}
+
+function readAllowedPrefixes(reader: VariableReader): string[] {
+  const prefixes = parseAllowedPrefixes(reader.text('VOICE_ALLOWED_PREFIXES'));
+  if (!('error' in prefixes)) return prefixes;
+  reader.refuse('VOICE_ALLOWED_PREFIXES', prefixes.error);
+  return [];
+}
+
+function readAddress(reader: VariableReader, name: 'SIP_HOST' | 'SIP_PUBLIC_ADDRESS'): string | undefined {
+  const text = reader.text(name);
+  if (text === '') return undefined;
+  if (isIP(text) === 0) reader.refuse(name, 'is not an IP address');
+  return text;
+}
+
+function readRtpPorts(reader: VariableReader): VoiceConfig['rtpPorts'] {
+  const text = reader.text('RTP_PORTS');
+  const [first, last] = (/^(\d{1,5})-(\d{1,5})$/.exec(text) ?? []).slice(1).map(Number);
+  const inRange = first !== undefined && last !== undefined && first >= FIRST_UNPRIVILEGED_PORT && last <= MAX_PORT;
+  if (inRange && last - first + 1 >= MIN_RTP_PORTS) return { first, last };
+  reader.refuse('RTP_PORTS', `must be a range such as 20000-29999, from ${FIRST_UNPRIVILEGED_PORT} to ${MAX_PORT}`);
+  return { first: FIRST_UNPRIVILEGED_PORT, last: MAX_PORT };
+}
+
+function readSpeechUrl(reader: VariableReader): string | undefined {
+  if (!reader.isSet('SPEECH_URL')) return undefined;
+  const url = URL.parse(reader.text('SPEECH_URL'));
+  // The value may hold a key and is not repeated.
+  if (url === null || !/^https?:$/.test(url.protocol)) reader.refuseSilently('SPEECH_URL', 'is no http or https URL');
+  return reader.text('SPEECH_URL');
 }
 
 /** Reads single variables; what is wrong is kept in `mistakes` and answered with a harmless value. */

@@ -16,6 +16,7 @@ import { AddressRules, type Listener } from './outgoing/address-rules.ts';
 import { OutgoingClient } from './outgoing/client.ts';
 import { DrurlCheck } from './outgoing/drurl-check.ts';
 import { handsetRoutes } from './simulator/routes.ts';
+import { SimulatedTelephone } from './simulator/callee.ts';
 import { SimulatedOperator } from './simulator/smsc.ts';
 import { type SmsHooks, SmsPipeline } from './sms/pipeline.ts';
 import { LAST_MSGID } from './store/acceptance.ts';
@@ -29,6 +30,9 @@ import { PartitionKeeper } from './store/partition-keeper.ts';
 import { nextMsgid } from './store/partitions.ts';
 import { queueDepths } from './store/queue.ts';
 import { enterSandbox, leaveSandbox } from './store/sandbox.ts';
+import { ensureSimulatedTrunk } from './store/trunks.ts';
+import { type VoiceHooks, VoicePipeline } from './voice/pipeline.ts';
+import { openSpeech, type SpeechChoice } from './voice/speech-open.ts';
 
 const SIMULATOR_HOST = '127.0.0.1';
 const SIMULATOR_SYSTEM_ID = 'feige';
@@ -41,6 +45,7 @@ export interface Platform {
     readonly https: string | undefined;
     readonly metrics: string | undefined;
     readonly smsc: string | undefined;
+    readonly telephone: string | undefined;
   };
   readonly embeddedDatabase: boolean;
   stop(): Promise<void>;
@@ -93,7 +98,10 @@ async function start(config: Config, log: Logger, stops: StopList): Promise<Plat
     // The lock on the data directory lets one process at a time use the embedded database.
     name: embedded ? `${hostname()}:${config.dataDir}` : hostname(),
     alone: embedded,
-    onLost: () => sms.loseLease(),
+    onLost: () => {
+      sms.loseLease();
+      voice.loseLease();
+    },
   });
   const accounts = new AccountDirectory({ database });
   const listeners: Listener[] = [];
@@ -119,6 +127,17 @@ async function start(config: Config, log: Logger, stops: StopList): Promise<Plat
     refundUndelivered: config.refundUndelivered,
     hooks: smsHooks(metrics, () => callbacks.wake()),
   });
+  const voice = new VoicePipeline({
+    database,
+    clock,
+    lease,
+    log,
+    rules,
+    speech: openSpeech(speechChoice(config), { cacheBytes: config.voice.speechCacheBytes }),
+    acceptLingerMs: config.acceptLingerMs,
+    settings: config.voice,
+    hooks: voiceHooks(metrics, () => callbacks.wake()),
+  });
   metrics.fromDatabase({
     queues: () => queueDepths(database, clock.now()),
     msgidsLeft: async () => LAST_MSGID + 1 - (await nextMsgid(database)),
@@ -129,8 +148,10 @@ async function start(config: Config, log: Logger, stops: StopList): Promise<Plat
   stops.add(() => client.stop());
   callbacks.start();
   stops.add(() => callbacks.stop());
+  // Together: each may need seconds for what is under way.
+  stops.add(() => Promise.all([sms.stop(), voice.stop()]));
   await sms.start();
-  stops.add(() => sms.stop());
+  await voice.start();
   accounts.start();
   stops.add(() => accounts.stop());
 
@@ -147,19 +168,32 @@ async function start(config: Config, log: Logger, stops: StopList): Promise<Plat
     metrics,
     prices: config.prices,
     ready: () => up && lease.epoch() !== undefined,
-    ...(simulator ? { mount: { prefix: '/simulator/', handle: handsetRoutes(simulator.operator) } } : {}),
+    voice: {
+      acceptance: voice.acceptance,
+      calls: voice.calls,
+      recordings: voice.recordings,
+      tariffs: config.voice.tariffs,
+      allowedPrefixes: config.voice.allowedPrefixes,
+    },
+    ...(simulator && {
+      mount: { prefix: '/simulator/', handle: handsetRoutes(simulator.operator, simulator.telephone.calls) },
+    }),
   });
   stops.add(() => http.stop());
-  stops.add(async () => simulator?.operator.handsets.stop());
+  stops.add(async () => {
+    simulator?.operator.handsets.stop();
+    simulator?.telephone.calls.stop();
+  });
   const addresses = await listen(config, clock, http, metrics, stops);
-  listeners.push(...addresses.listeners, ...(simulator ? [{ address: SIMULATOR_HOST, port: simulator.port }] : []));
+  listeners.push(...addresses.listeners, ...(simulator?.ports ?? []));
   up = true;
   return {
     addresses: {
       http: addresses.http,
       https: addresses.https,
       metrics: addresses.metrics,
-      smsc: simulator ? `${SIMULATOR_HOST}:${simulator.port}` : undefined,
+      smsc: simulator && `${SIMULATOR_HOST}:${simulator.ports[0].port}`,
+      telephone: simulator && `${SIMULATOR_HOST}:${simulator.ports[1].port}`,
     },
     embeddedDatabase: embedded,
     stop: () => stops.run(),
@@ -189,7 +223,7 @@ async function startSandbox(
   clock: FollowingClock,
   log: Logger,
   stops: StopList,
-): Promise<{ operator: SimulatedOperator; port: number }> {
+): Promise<{ operator: SimulatedOperator; telephone: SimulatedTelephone; ports: readonly [Listener, Listener] }> {
   const operator = new SimulatedOperator({
     host: SIMULATOR_HOST,
     port: config.simulator.smscPort,
@@ -205,6 +239,15 @@ async function startSandbox(
   });
   const { port } = await operator.start();
   stops.add(() => operator.stop());
+  const telephone = new SimulatedTelephone({
+    host: SIMULATOR_HOST,
+    port: config.simulator.telephonePort,
+    dataDir: config.dataDir,
+    clock,
+    log,
+  });
+  const { port: telephonePort } = await telephone.start();
+  stops.add(() => telephone.stop());
   await enterSandbox(database);
   await ensureDemoAccounts(database);
   await ensureSimulatedOperator(database, {
@@ -213,7 +256,12 @@ async function startSandbox(
     systemId: SIMULATOR_SYSTEM_ID,
     password: SIMULATOR_PASSWORD,
   });
-  return { operator, port };
+  await ensureSimulatedTrunk(database, { host: SIMULATOR_HOST, port: telephonePort });
+  const ports = [
+    { address: SIMULATOR_HOST, port },
+    { address: SIMULATOR_HOST, port: telephonePort },
+  ] as const;
+  return { operator, telephone, ports };
 }
 
 async function listen(
@@ -271,4 +319,20 @@ function smsHooks(metrics: Metrics, callbackOwed: () => void): SmsHooks {
     unresolved: () => metrics.unresolvedCommits.add(),
     callbackOwed,
   };
+}
+
+function voiceHooks(metrics: Metrics, callbackOwed: () => void): VoiceHooks {
+  return {
+    batch: (stage, rows) => metrics.batchRows.observe({ stage }, rows),
+    unresolved: () => metrics.unresolvedCommits.add(),
+    settled: (calls) => {
+      for (const { state } of calls) metrics.calls.of(state).add();
+    },
+    callbackOwed,
+  };
+}
+
+function speechChoice({ voice }: Config): SpeechChoice {
+  if (voice.speechCommand !== undefined) return { driver: 'command', command: voice.speechCommand };
+  return voice.speechUrl === undefined ? { driver: 'espeak' } : { driver: 'http', url: voice.speechUrl };
 }

@@ -13,6 +13,7 @@ export function welcome(config: Config, platform: Platform): string {
     ...(addresses.https ? [row('', addresses.https + (config.tls ? '' : '  (self-signed certificate)'))] : []),
     ...(addresses.metrics ? [row('Metrics', addresses.metrics)] : []),
     ...(addresses.smsc ? [row('Operator', `${addresses.smsc}  (simulated, SMPP 3.4)`)] : []),
+    ...(addresses.telephone ? [row('Telephone', `${addresses.telephone}  (simulated, SIP)`)] : []),
     ...(addresses.smsc ? [row('Handsets', `${addresses.http}/simulator/handsets`)] : []),
     row('Database', platform.embeddedDatabase ? `PostgreSQL under ${config.dataDir}` : 'DATABASE_URL'),
   ];
@@ -39,5 +40,10 @@ function sandbox(http: string): string[] {
     `    curl '${http}/json/sms_query.php?username=test&password=1234&mobile=0911222333&msgid=MSGID'`,
     `    curl -X POST '${http}/simulator/handsets/0911222333/messages' -d '{"to":"${DEMO_NUMBER.address}","text":"Hi"}'`,
     `    curl '${http}/json/smsmo_query.php?username=test123&password=1234test&snumber=${DEMO_NUMBER.snumber}'`,
+    '',
+    '  Call a telephone, ask what became of it, hear what it heard:',
+    `    curl '${http}/send_voice.php?username=test&password=1234&type=1&phone=0911222333&message=Hello'`,
+    `    curl '${http}/query_voice.php?username=test&password=1234&msgid=MSGID'`,
+    `    curl '${http}/simulator/handsets/0911222333/calls'`,
   ];
 }

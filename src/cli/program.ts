@@ -42,8 +42,18 @@ const NOUNS: readonly Noun[] = [
     load: async () => (await import('./message.ts')).messageCommand(),
   },
   {
+    name: 'trunk',
+    description: 'SIP trunks that calls go out through',
+    load: async () => (await import('./trunk.ts')).trunkCommand(),
+  },
+  {
+    name: 'call',
+    description: 'calls and what became of them',
+    load: async () => (await import('./call.ts')).callCommand(),
+  },
+  {
     name: 'callback',
-    description: 'callbacks to drurl and of incoming messages',
+    description: 'callbacks to drurl and response, and of incoming messages',
     load: async () => (await import('./callback.ts')).callbackCommand(),
   },
   {

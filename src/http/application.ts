@@ -12,6 +12,9 @@ import { mountRoutes } from './routes/mounted.ts';
 import { SmsQuery } from './routes/sms-query.ts';
 import { SmsSend } from './routes/sms-send.ts';
 import { SmsmoQuery } from './routes/smsmo-query.ts';
+import { mountVoiceEndpoint } from './routes/voice-endpoint.ts';
+import { VoiceQuery } from './routes/voice-query.ts';
+import { VoiceSend } from './routes/voice-send.ts';
 import type { HttpServices } from './services.ts';
 
 const MAX_BODY_BYTES = 1_048_576;
@@ -19,6 +22,7 @@ const NOT_FOUND = 404;
 const METHOD_NOT_ALLOWED = 405;
 const SERVER_FAULT = 500;
 const API_PATHS = ['/json/sms_send.php', '/json/sms_query.php', '/json/smsmo_query.php'];
+const VOICE_PATHS = ['/send_voice.php', '/query_voice.php'];
 const HEALTH_PATHS = ['/healthz', '/readyz'];
 
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
@@ -46,6 +50,13 @@ export async function createApplication(services: HttpServices, stopping: () => 
   for (const { name, endpoint } of endpoints) {
     mountEndpoint(app, { path: `/json/${name}.php`, name, endpoint }, services);
   }
+  if (services.voice !== undefined) {
+    const { voice } = services;
+    const send = new VoiceSend({ ...services, ...voice }, authenticator);
+    mountVoiceEndpoint(app, { path: '/send_voice.php', name: 'send_voice', endpoint: send }, services);
+    const query = new VoiceQuery(voice, authenticator);
+    mountVoiceEndpoint(app, { path: '/query_voice.php', name: 'query_voice', endpoint: query }, services);
+  }
   mountHealth(app, { ready: services.ready, stopping });
   if (services.mount !== undefined) mountRoutes(app, services.mount);
   await app.ready();
@@ -56,7 +67,7 @@ export async function createApplication(services: HttpServices, stopping: () => 
 function refuseTheRest(app: FastifyInstance, services: HttpServices): void {
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?', 1)[0] ?? '';
-    const allowed = allowedMethods(path, services.mount?.prefix);
+    const allowed = allowedMethods(path, services);
     if (allowed !== undefined) return reply.code(METHOD_NOT_ALLOWED).header('Allow', allowed).send();
     return reply.code(NOT_FOUND).type('text/plain; charset=utf-8').send('not found\n');
   });
@@ -67,8 +78,8 @@ function refuseTheRest(app: FastifyInstance, services: HttpServices): void {
   });
 }
 
-function allowedMethods(path: string, mountPrefix: string | undefined): string | undefined {
-  if (API_PATHS.includes(path)) return 'GET, POST';
+function allowedMethods(path: string, { mount, voice }: HttpServices): string | undefined {
+  if (API_PATHS.includes(path) || (voice !== undefined && VOICE_PATHS.includes(path))) return 'GET, POST';
   if (HEALTH_PATHS.includes(path)) return 'GET';
-  return mountPrefix !== undefined && path.startsWith(mountPrefix) ? 'GET, POST, PUT, DELETE' : undefined;
+  return mount !== undefined && path.startsWith(mount.prefix) ? 'GET, POST, PUT, DELETE' : undefined;
 }

@@ -8,6 +8,10 @@ import type { Acceptance } from '../sms/accept.ts';
 import type { IncomingQuery } from '../sms/incoming-query.ts';
 import type { MessageQuery } from '../sms/query.ts';
 import type { AccountDirectory } from '../store/accounts.ts';
+import type { TariffTable } from '../domain/voice-tariff.ts';
+import type { CallAcceptance } from '../voice/accept.ts';
+import type { CallQuery } from '../voice/query.ts';
+import type { RecordingIntake } from '../voice/take-recording.ts';
 
 export interface HttpServices {
   config: {
@@ -26,13 +30,31 @@ export interface HttpServices {
   /** Whether everything that a request needs is up. */
   ready: () => boolean;
   mount?: Mount | undefined;
+  /** Absent: there are no voice endpoints. */
+  voice?: VoiceServices | undefined;
+}
+
+export interface VoiceServices {
+  acceptance: Pick<CallAcceptance, 'accept'>;
+  calls: Pick<CallQuery, 'lookUp'>;
+  recordings: Pick<RecordingIntake, 'take'>;
+  tariffs: TariffTable;
+  /** What may be called at all: digits with country code, an empty one allows every number. */
+  allowedPrefixes: readonly string[];
 }
 
 /** Routes that another room brings along, under a path of their own. */
 export interface Mount {
   /** Begins and ends with a slash. */
   prefix: string;
-  handle(request: MountedRequest): Promise<{ status: number; body: string }>;
+  handle(request: MountedRequest): Promise<MountedAnswer>;
+}
+
+export interface MountedAnswer {
+  status: number;
+  body: string | Buffer;
+  /** `application/json; charset=utf-8` unless given. */
+  contentType?: string;
 }
 
 export interface MountedRequest {

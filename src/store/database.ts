@@ -19,7 +19,7 @@ const TYPES = {
   },
 } as pg.CustomTypesConfig;
 
-export type Parameter = string | number | bigint | boolean | Date | null | readonly Parameter[];
+export type Parameter = string | number | bigint | boolean | Date | Buffer | null | readonly Parameter[];
 
 /** A statement with the name under which each connection prepares it. */
 export interface Statement {

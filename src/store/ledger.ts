@@ -94,8 +94,14 @@ export async function readStatement(
   );
 }
 
+/** Messages and calls alike, as far as points go. A call has one segment and the state of its end. */
+const CHARGED = `
+  SELECT msgid, account_id, accepted_at, mobile, segments, points, refunded, state FROM messages
+  UNION ALL
+  SELECT msgid, account_id, accepted_at, phone, 1::smallint, points, refunded, state FROM calls`;
+
 /**
- * The messages that charge rows stand for, at most `limit`, in the order of rows and msgids. Ranges of msgids may
+ * The messages and calls that charge rows stand for, at most `limit`, in the order of rows and msgids. Ranges of msgids may
  * overlap when two nodes accept; the instant, which a batch shares with its messages, tells them apart.
  */
 export async function readChargedMessages(
@@ -109,7 +115,7 @@ export async function readChargedMessages(
           (extract(epoch FROM m.accepted_at) * 1000)::float8 AS "acceptedAtMs",
           m.mobile, m.segments, m.points, m.refunded, m.state
         FROM ledger l
-        JOIN messages m ON m.account_id = l.account_id AND m.msgid BETWEEN l.first_msgid AND l.last_msgid
+        JOIN (${CHARGED}) m ON m.account_id = l.account_id AND m.msgid BETWEEN l.first_msgid AND l.last_msgid
           AND m.accepted_at = l.at
         WHERE l.entry_id = ANY ($1::bigint[]) AND l.kind = 'charge'
         ORDER BY l.entry_id DESC, m.msgid
@@ -210,7 +216,7 @@ const CHECK_CHARGES: Statement = {
       GROUP BY l.account_id, l.at
     ), stored AS (
       SELECT account_id, accepted_at AS at, sum(points) AS points, count(*) AS messages
-      FROM messages GROUP BY account_id, accepted_at
+      FROM (${CHARGED}) m GROUP BY account_id, accepted_at
     )
     SELECT 'charges' AS check, account_id AS "accountId", a.username, (extract(epoch FROM at) * 1000)::float8 AS "atMs",
       c.entry_id::float8 AS "entryId", coalesce(c.points, 0)::float8 AS ledger, coalesce(s.points, 0)::float8 AS messages
@@ -232,7 +238,7 @@ const CHECK_REFUNDS: Statement = {
         AND EXISTS (SELECT FROM kept k WHERE l.first_msgid >= k.first AND l.first_msgid < k.past)
       GROUP BY l.account_id
     ), stored AS (
-      SELECT account_id, sum(refunded) AS points FROM messages GROUP BY account_id
+      SELECT account_id, sum(refunded) AS points FROM (${CHARGED}) m GROUP BY account_id
     )
     SELECT 'refunds' AS check, account_id AS "accountId", a.username,
       coalesce(g.points, 0)::float8 AS ledger, coalesce(s.points, 0)::float8 AS messages

@@ -6,7 +6,7 @@ import type { Database, Queryable, Statement } from './database.ts';
 
 export interface ListedCallback {
   readonly callbackId: number;
-  readonly kind: 'receipt' | 'incoming';
+  readonly kind: 'receipt' | 'incoming' | 'call';
   readonly username: string | null;
   readonly msgid: number | null;
   readonly url: string;
@@ -66,11 +66,16 @@ SELECT callback_id::float8 AS "callbackId", claimed_by IS NOT NULL AS claimed FR
 const OWE_AGAIN: Statement = {
   name: 'callbacks-owe-again',
   text: `
-WITH message AS (SELECT * FROM messages WHERE msgid = $1), owed AS (
-  INSERT INTO outbox (kind, account_id, msgid, url, host, mobile, state, done_at, created_at, next_at, give_up_at)
-  SELECT 'receipt', account_id, msgid, drurl, lower(substring(drurl FROM '^[A-Za-z]+://([^/?#]+)')), mobile, state, done_at,
+WITH message AS (
+  SELECT 'receipt' AS kind, account_id, msgid, drurl AS url, mobile, state, done_at, NULL AS payload FROM messages WHERE msgid = $1
+  UNION ALL
+  SELECT 'call', account_id, msgid, response, phone, state, done_at,
+         json_build_object('seconds', seconds, 'points', points - refunded)::text FROM calls WHERE msgid = $1
+), owed AS (
+  INSERT INTO outbox (kind, account_id, msgid, url, host, mobile, state, done_at, payload, created_at, next_at, give_up_at)
+  SELECT kind, account_id, msgid, url, lower(substring(url FROM '^[A-Za-z]+://([^/?#]+)')), mobile, state, done_at, payload,
          to_timestamp($2 / 1000.0), to_timestamp($2 / 1000.0), to_timestamp($2 / 1000.0) + ${LIFE}
-  FROM message WHERE drurl IS NOT NULL AND state IS NOT NULL
+  FROM message WHERE url IS NOT NULL AND state IS NOT NULL
   RETURNING callback_id
 )
 SELECT (SELECT callback_id FROM owed)::float8 AS "callbackId" FROM message`,

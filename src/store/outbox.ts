@@ -4,6 +4,7 @@
  * settlement counts only for the epoch that holds the claim, and does nothing when it is run again.
  */
 import type { State } from '../domain/states.ts';
+import type { CallState } from '../domain/voice-codes.ts';
 import type { Queryable, Statement } from './database.ts';
 
 interface CallbackRow {
@@ -29,7 +30,17 @@ export interface IncomingCallback extends CallbackRow {
   readonly payload: string;
 }
 
-export type Callback = ReceiptCallback | IncomingCallback;
+/** How a call ended; `payload` is JSON of its charged seconds and points. */
+export interface CallCallback extends CallbackRow {
+  readonly kind: 'call';
+  readonly msgid: number;
+  /** E.164 digits. */
+  readonly mobile: string;
+  readonly state: CallState;
+  readonly payload: string;
+}
+
+export type Callback = ReceiptCallback | IncomingCallback | CallCallback;
 
 const NOW = 'to_timestamp($2 / 1000.0)';
 

@@ -17,7 +17,7 @@ const POSITION: Statement = {
 const PARTITIONS: Statement = {
   name: 'message-partitions',
   text: `SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-         WHERE i.inhparent = 'messages'::regclass ORDER BY c.relname`,
+         WHERE i.inhparent IN ('messages'::regclass, 'message_events'::regclass, 'calls'::regclass) ORDER BY c.relname`,
 };
 
 /** The next msgid that will be handed out in a new block, for the metric of what is left. */
@@ -30,53 +30,100 @@ function partitionName(table: string, first: number): string {
   return `${table}_${String(first).padStart(11, '0')}`;
 }
 
-/** Makes the partitions that the next hour at peak may need; safe to run on several nodes at once. */
+const ONE_AT_A_TIME: Statement = {
+  name: 'partitions-lock',
+  text: "SELECT pg_advisory_xact_lock(hashtext('feige partitions'))",
+};
+
+/** Makes the partitions that the next hour at peak may need; nodes that do it at once wait for each other. */
 export async function makePartitions(database: Database): Promise<void> {
-  const next = await nextMsgid(database);
-  const existing = new Set((await database.query<{ name: string }>(PARTITIONS, [])).map((row) => row.name));
-  const current = Math.floor(next / PARTITION_MSGIDS) * PARTITION_MSGIDS;
-  for (let ahead = 0; ahead < PARTITIONS_AHEAD; ahead += 1) {
-    const first = current + ahead * PARTITION_MSGIDS;
-    if (existing.has(partitionName('messages', first))) continue;
-    for (const [table, storage] of [
-      ['messages', 'fillfactor = 80, autovacuum_vacuum_scale_factor = 0.1'],
-      ['message_events', 'fillfactor = 100'],
-    ] as const) {
-      const name = partitionName(table, first);
-      await database.query(
-        {
-          name: `make-${name}`,
-          text: `CREATE TABLE IF NOT EXISTS ${name} PARTITION OF ${table} FOR VALUES FROM (${first}) TO (${first + PARTITION_MSGIDS}) WITH (${storage})`,
-        },
-        [],
-      );
+  await database.transaction(async (tx) => {
+    await tx.query(ONE_AT_A_TIME, []);
+    const current = Math.floor((await nextMsgid(tx)) / PARTITION_MSGIDS) * PARTITION_MSGIDS;
+    const existing = new Set((await tx.query<{ name: string }>(PARTITIONS, [])).map((row) => row.name));
+    for (let ahead = 0; ahead < PARTITIONS_AHEAD; ahead += 1) {
+      const first = current + ahead * PARTITION_MSGIDS;
+      const isThere = PARTITIONED.every(([table]) => existing.has(partitionName(table, first)));
+      if (!isThere) await makePartition(tx, first);
     }
+  });
+}
+
+const PARTITIONED = [
+  ['messages', 'fillfactor = 80, autovacuum_vacuum_scale_factor = 0.1'],
+  ['message_events', 'fillfactor = 100'],
+  ['calls', 'fillfactor = 80, autovacuum_vacuum_scale_factor = 0.1'],
+] as const;
+
+async function makePartition(tx: Queryable, first: number): Promise<void> {
+  for (const [table, storage] of PARTITIONED) {
+    const name = partitionName(table, first);
+    const text = `CREATE TABLE IF NOT EXISTS ${name} PARTITION OF ${table} FOR VALUES FROM (${first}) TO (${first + PARTITION_MSGIDS}) WITH (${storage})`;
+    await tx.query({ name: `make-${name}`, text }, []);
   }
 }
 
+export interface DroppedPartitions {
+  readonly dropped: readonly string[];
+  /** Partitions that are old enough but whose messages do not agree with the ledger: they are evidence, and stay. */
+  readonly disagreeing: readonly string[];
+}
+
 /**
- * Drops partitions in which every message is final and older than `beforeMs`, all msgids of which were handed
- * out. Gives the names of the dropped ones.
+ * Drops partitions in which every message is final and older than `beforeMs`, and all msgids of which were handed out,
+ * once their charges and refunds have been found to agree with the ledger, which keeps their sums.
  */
-export async function dropOldPartitions(database: Database, beforeMs: number): Promise<string[]> {
+export async function dropOldPartitions(database: Database, beforeMs: number): Promise<DroppedPartitions> {
   const next = await nextMsgid(database);
   const dropped: string[] = [];
-  for (const { name } of await database.query<{ name: string }>(PARTITIONS, [])) {
+  const disagreeing: string[] = [];
+  const existing = (await database.query<{ name: string }>(PARTITIONS, [])).map((row) => row.name);
+  for (const name of existing.filter((partition) => /^messages_\d+$/.test(partition))) {
     const first = Number(name.slice(-11));
     if (first + PARTITION_MSGIDS > next) continue;
-    const [kept] = await database.query<{ kept: boolean }>(
-      {
-        name: `kept-${name}`,
-        text: `SELECT EXISTS (SELECT FROM ${name} WHERE state IS NULL OR accepted_at >= to_timestamp($1 / 1000.0)) AS kept`,
-      },
-      [beforeMs],
-    );
-    if (kept?.kept !== false) continue;
-    for (const table of ['message_events', 'messages']) {
-      const partition = partitionName(table, first);
-      await database.query({ name: `drop-${partition}`, text: `DROP TABLE IF EXISTS ${partition}` }, []);
+    // Of msgids that were handed out before there were calls there is no partition of these.
+    const charged = [name, partitionName('calls', first)].filter((partition) => existing.includes(partition));
+    if (await holdsSomething(database, charged, beforeMs)) continue;
+    if (!(await agreesWithLedger(database, charged, first))) {
+      disagreeing.push(name);
+      continue;
     }
+    await database.transaction(async (tx) => {
+      for (const [table] of PARTITIONED) {
+        const partition = partitionName(table, first);
+        await tx.query({ name: `drop-${partition}`, text: `DROP TABLE IF EXISTS ${partition}` }, []);
+      }
+    });
     dropped.push(name);
   }
-  return dropped;
+  return { dropped, disagreeing };
+}
+
+async function holdsSomething(database: Database, partitions: readonly string[], beforeMs: number): Promise<boolean> {
+  for (const partition of partitions) {
+    const text = `SELECT EXISTS (SELECT FROM ${partition} WHERE state IS NULL OR accepted_at >= to_timestamp($1 / 1000.0)) AS holds`;
+    const [row] = await database.query<{ holds: boolean }>({ name: `holds-${partition}`, text }, [beforeMs]);
+    if (row?.holds !== false) return true;
+  }
+  return false;
+}
+
+/** A batch's msgids come from one block of a thousand, so that no ledger row leads over a partition's edge. */
+async function agreesWithLedger(database: Database, partitions: readonly string[], first: number): Promise<boolean> {
+  const stored = partitions
+    .map((partition) => `SELECT account_id, points, refunded FROM ${partition}`)
+    .join(' UNION ALL ');
+  const text = `
+SELECT EXISTS (
+  SELECT FROM (SELECT account_id, sum(points) AS charged, sum(refunded) AS refunded FROM (${stored}) s GROUP BY account_id) m
+  FULL JOIN (
+    SELECT account_id, -coalesce(sum(points) FILTER (WHERE kind = 'charge'), 0) AS charged,
+           coalesce(sum(points) FILTER (WHERE kind = 'refund'), 0) AS refunded
+    FROM ledger WHERE first_msgid >= $1 AND first_msgid < $2 GROUP BY account_id
+  ) l USING (account_id)
+  WHERE m.charged IS DISTINCT FROM l.charged OR m.refunded IS DISTINCT FROM l.refunded
+) AS differs`;
+  const parameters = [first, first + PARTITION_MSGIDS];
+  const [row] = await database.query<{ differs: boolean }>({ name: `agrees-${first}`, text }, parameters);
+  return row?.differs === false;
 }

@@ -1,10 +1,11 @@
 /**
- * The way out of the sandbox: with the simulator off no account answers to a published password, and no message
- * is routed to a simulated operator. The way back in undoes it.
+ * The way out of the sandbox: with the simulator off no account answers to a published password, no message is
+ * routed to a simulated operator and no call to a simulated telephone. The way back in undoes it.
  */
 import { verifyPassword } from '../base/password.ts';
 import type { Database, Statement } from './database.ts';
 import { DEMO_ACCOUNTS, SIMULATED_OPERATOR_NAME } from './demo-accounts.ts';
+import { SIMULATED_TRUNK_NAME } from './trunks.ts';
 
 /** Before a hash it makes the password one that nothing can match. */
 const LOCK = '!';
@@ -31,9 +32,15 @@ const SWITCH_OPERATOR: Statement = {
   text: 'UPDATE operators SET enabled = $2, version = version + 1 WHERE name = $1 AND enabled <> $2',
 };
 
+const SWITCH_TRUNK: Statement = {
+  name: 'sandbox-trunk',
+  text: 'UPDATE trunks SET enabled = $2, version = version + 1 WHERE name = $1 AND enabled <> $2',
+};
+
 /** Locks demo accounts that still have their published passwords; gives their names. */
 export async function leaveSandbox(db: Database): Promise<string[]> {
   await db.query(SWITCH_OPERATOR, [SIMULATED_OPERATOR_NAME, false]);
+  await db.query(SWITCH_TRUNK, [SIMULATED_TRUNK_NAME, false]);
   const locked: string[] = [];
   for (const { username, password } of DEMO_ACCOUNTS) {
     const [row] = await db.query<{ passwordHash: string }>(PASSWORD_OF, [username]);
@@ -44,8 +51,9 @@ export async function leaveSandbox(db: Database): Promise<string[]> {
   return locked;
 }
 
-/** Gives locked demo accounts their passwords back, and the simulated operator its messages. */
+/** Gives locked demo accounts their passwords back, the simulated operator its messages and the telephone its calls. */
 export async function enterSandbox(db: Database): Promise<void> {
   await db.query(UNLOCK_PASSWORDS, [DEMO_ACCOUNTS.map(({ username }) => username)]);
   await db.query(SWITCH_OPERATOR, [SIMULATED_OPERATOR_NAME, true]);
+  await db.query(SWITCH_TRUNK, [SIMULATED_TRUNK_NAME, true]);
 }

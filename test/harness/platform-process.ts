@@ -40,6 +40,7 @@ export async function startPlatformProcess(options: {
       HTTPS_PORT: '0',
       METRICS_PORT: '0',
       SMSC_PORT: '0',
+      TELEPHONE_PORT: '0',
       LOG_LEVEL: 'warn',
       SIMULATOR_RECEIPT_DELAY_MS: '20',
       DATA_DIR: options.dataDir,

@@ -55,7 +55,8 @@ export function queryOf(request: FastifyRequest): string {
   return request.query as string;
 }
 
-function bodyOf(request: FastifyRequest): { contentType: string | undefined; bytes: Buffer } | undefined {
+/** The body as it came. */
+export function bodyOf(request: FastifyRequest): { contentType: string | undefined; bytes: Buffer } | undefined {
   const bytes = request.body;
   return Buffer.isBuffer(bytes) ? { contentType: request.headers['content-type'], bytes } : undefined;
 }

@@ -31,6 +31,20 @@ describe('the URL of a callback', () => {
     assert.equal(new URL(url).searchParams.get('moresp'), payload);
   });
 
+  test('carries the five parameters of a call after the query it has', () => {
+    const url = callbackUrl({
+      ...row,
+      kind: 'call',
+      url: 'http://www.abc.com/GetRes.php?k=v',
+      msgid: 8_692_325,
+      mobile: '886912123456',
+      state: 'FarEnd',
+      payload: '{"seconds" : 12, "points" : 2}',
+    });
+    const expected = 'msgid=8692325&phone=0912123456&playtime=12&totalpoint=2&status=FarEnd';
+    assert.equal(url, `http://www.abc.com/GetRes.php?k=v&${expected}`);
+  });
+
   for (const [before, after] of [
     ['http://a.example', 'http://a.example?p=1'],
     ['http://a.example/r', 'http://a.example/r?p=1'],

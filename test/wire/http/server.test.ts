@@ -21,6 +21,8 @@ before(async () => {
       handle: async (request) => {
         mounted.push(request);
         if (request.path.endsWith('/fault')) throw new Error('a fault of the mounted room');
+        if (request.path.endsWith('.wav'))
+          return { status: 200, body: Buffer.from([0, 255]), contentType: 'audio/wav' };
         return { status: 201, body: '{"mounted":true}' };
       },
     },
@@ -119,6 +121,12 @@ test('a mounted room gets method, path, query and body, and its faults are 500',
   assert.equal(request.body.toString(), '{"to":1}');
   assert.equal((await platform.ask('/simulator/fault')).status, 500);
   assert.equal((await platform.ask('/simulator/fault', { method: 'HEAD' })).status, 405);
+});
+
+test('a mounted room may answer bytes of a type of its own', async () => {
+  const response = await fetch(`http://127.0.0.1:${platform.port}/simulator/heard.wav`);
+  assert.deepEqual([response.status, response.headers.get('content-type')], [200, 'audio/wav']);
+  assert.deepEqual(Buffer.from(await response.arrayBuffer()), Buffer.from([0, 255]));
 });
 
 test('https answers as http does, with a certificate for api.twsms.com that survives a restart', async () => {

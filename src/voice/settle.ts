@@ -1,0 +1,144 @@
+/**
+ * Writes down what becomes of claimed calls, many at a time, each at once: that one is about to be dialled, that it was
+ * answered, how it ended, or that it goes back to the queue. While the database is away a batch is tried again.
+ */
+import type { Clock } from '../base/clock.ts';
+import { GroupCommit } from '../base/group-commit.ts';
+import type { Logger } from '../base/log.ts';
+import {
+  type CallEvent,
+  giveBackCalls,
+  markAnswered,
+  markDialled,
+  noteCallEvents,
+  type ReturnedCall,
+} from '../store/call-queue.ts';
+import { type EndedCall, type SettledCall, settleCalls } from '../store/call-settlement.ts';
+import type { Database, Queryable, StageConnection } from '../store/database.ts';
+
+const MAX_BATCH = 500;
+/** An INVITE waits for it. */
+const LINGER_MS = 2;
+/** The calls of a node bound it; this only catches a mistake. */
+const MAX_WAITING = 100_000;
+const RETRY_PAUSE_MS = 200;
+/** SQLSTATE classes that one row's content can cause: data exception, integrity violation, program limit. */
+const ROW_FAULT = /^(22|23|54)/;
+
+export type CallNote =
+  | { readonly kind: 'dialling'; readonly epoch: number; readonly msgid: number }
+  | { readonly kind: 'answered'; readonly epoch: number; readonly msgid: number; readonly atMs: number }
+  | { readonly kind: 'ended'; readonly ended: EndedCall; readonly events: readonly CallEvent[] }
+  | {
+      readonly kind: 'returned';
+      readonly epoch: number;
+      readonly returned: ReturnedCall;
+      readonly events: readonly CallEvent[];
+    }
+  | { readonly kind: 'events'; readonly events: readonly CallEvent[] };
+
+export interface CallRecorderOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly onSettled: (calls: readonly SettledCall[]) => void;
+}
+
+export class CallRecorder {
+  readonly #options: CallRecorderOptions;
+  readonly #connection: StageConnection;
+  readonly #commits: GroupCommit<CallNote, boolean>;
+  #givingUp = false;
+
+  constructor(options: CallRecorderOptions) {
+    this.#options = options;
+    this.#connection = options.database.stage();
+    this.#commits = new GroupCommit({
+      maxBatch: MAX_BATCH,
+      lingerMs: LINGER_MS,
+      maxWaiting: MAX_WAITING,
+      run: (batch) => this.#record(batch),
+    });
+  }
+
+  /**
+   * Resolves once it is committed, or given up at the end. For `dialling`: whether the call is still this epoch's and
+   * may be dialled; true for everything else that was committed. Never rejects.
+   */
+  async note(note: CallNote): Promise<boolean> {
+    return (await this.#commits.submit(note)) ?? false;
+  }
+
+  /** From `afterMs` on, what the database does not take is left to whoever takes over. */
+  giveUpAfter(afterMs: number): void {
+    setTimeout(() => {
+      this.#givingUp = true;
+    }, afterMs).unref();
+  }
+
+  /** Resolves when everything is committed or given up. */
+  stop(): Promise<void> {
+    return this.#commits.drain();
+  }
+
+  async #record(batch: readonly CallNote[]): Promise<boolean[]> {
+    for (;;) {
+      try {
+        const { dialled, settled } = await this.#connection.transaction((tx) => this.#recordOnce(tx, batch));
+        if (settled.length > 0) this.#options.onSettled(settled);
+        return batch.map((note) => note.kind !== 'dialling' || dialled.has(note.msgid));
+      } catch (error) {
+        this.#options.log.error({ err: error, notes: batch.length }, 'what became of calls could not be recorded');
+        if (this.#givingUp) return batch.map(() => false);
+        if (ROW_FAULT.test(sqlState(error))) return this.#oneByOne(batch);
+        await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
+      }
+    }
+  }
+
+  /** What the database refuses fails none of its neighbours; an end counts more than its events. */
+  async #oneByOne(batch: readonly CallNote[]): Promise<boolean[]> {
+    const [note, ...others] = batch;
+    if (note === undefined) return [];
+    if (others.length > 0) {
+      const results: boolean[] = [];
+      for (const one of batch) results.push(...(await this.#record([one])));
+      return results;
+    }
+    if ((note.kind !== 'ended' && note.kind !== 'returned') || note.events.length === 0) return [false];
+    return this.#record([{ ...note, events: [] }]);
+  }
+
+  async #recordOnce(
+    tx: Queryable,
+    batch: readonly CallNote[],
+  ): Promise<{ dialled: ReadonlySet<number>; settled: readonly SettledCall[] }> {
+    const dialled = new Set<number>();
+    for (const [epoch, notes] of byEpoch(batch.filter((note) => note.kind === 'dialling'))) {
+      const msgids = notes.map((note) => note.msgid);
+      for (const msgid of await markDialled(tx, epoch, msgids)) dialled.add(msgid);
+    }
+    for (const [epoch, notes] of byEpoch(batch.filter((note) => note.kind === 'answered')))
+      await markAnswered(tx, epoch, notes);
+    for (const [epoch, notes] of byEpoch(batch.filter((note) => note.kind === 'returned'))) {
+      await giveBackCalls(
+        tx,
+        epoch,
+        notes.map((note) => note.returned),
+      );
+    }
+    const events = batch.flatMap((note) => ('events' in note ? note.events : []));
+    if (events.length > 0) await noteCallEvents(tx, events);
+    const ended = batch.flatMap((note) => (note.kind === 'ended' ? [note.ended] : []));
+    const settled = ended.length === 0 ? [] : await settleCalls(tx, this.#options.clock.now(), ended);
+    return { dialled, settled };
+  }
+}
+
+function sqlState(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+function byEpoch<Note extends { readonly epoch: number }>(notes: readonly Note[]): Map<number, Note[]> {
+  return Map.groupBy(notes, (note) => note.epoch);
+}

@@ -1,0 +1,134 @@
+/**
+ * A program of others, run for one test: found ready by the port it binds, ended with the test, its output kept for
+ * the failure's report. Its folder is removed with it.
+ */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+
+const READY_PATIENCE_MS = 20_000;
+const READY_POLL_MS = 20;
+const END_PATIENCE_MS = 5_000;
+const MAX_OUTPUT_CHARS = 200_000;
+const MAX_PORT_TRIES = 20;
+const PACKAGES = 'sip-tester baresip kamailio kamailio-tls-modules sox';
+
+export interface PeerProcess {
+  output(): string;
+  /** The exit code; null when a signal ended it. */
+  readonly exited: Promise<number | null>;
+}
+
+export interface PeerOptions {
+  command: string;
+  args: readonly string[];
+  cwd: string;
+  /** It is ready when it has bound this one on 127.0.0.1. */
+  listens?: { protocol: 'udp' | 'tcp'; port: number };
+}
+
+/** A folder that goes when the test has ended. */
+export async function makeFolder(context: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'feige-peer-'));
+  context.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  return folder;
+}
+
+/** Rejects when the program is not installed, ends too early or does not bind its port in time. */
+export async function startPeer(context: TestContext, options: PeerOptions): Promise<PeerProcess> {
+  const { command, args, cwd, listens } = options;
+  const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  const take = (chunk: Buffer): void => {
+    output = (output + chunk.toString()).slice(-MAX_OUTPUT_CHARS);
+  };
+  child.stdout.on('data', take);
+  child.stderr.on('data', take);
+  const exited = new Promise<number | null>((resolve) => child.on('close', resolve));
+  try {
+    await once(child, 'spawn');
+  } catch (error) {
+    throw new Error(`${command} can't be run; the Debian packages ${PACKAGES} are needed`, { cause: error });
+  }
+  context.after(() => end(child, exited));
+  if (listens !== undefined) await untilBound(child, listens, () => `${command}:\n${output}`);
+  return { output: () => output, exited };
+}
+
+/** Runs a program to its end and returns what it wrote, to either stream. */
+export async function runPeer(context: TestContext, command: string, args: readonly string[]): Promise<string> {
+  const peer = await startPeer(context, { command, args, cwd: tmpdir() });
+  assert.equal(await peer.exited, 0, peer.output());
+  return peer.output();
+}
+
+async function end(child: ChildProcess, exited: Promise<unknown>): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGTERM');
+  const late = setTimeout(() => child.kill('SIGKILL'), END_PATIENCE_MS);
+  await exited;
+  clearTimeout(late);
+}
+
+/** The kernel's table of sockets says it: a probe would be a message to the peer. */
+async function untilBound(
+  child: ChildProcess,
+  { protocol, port }: { protocol: 'udp' | 'tcp'; port: number },
+  story: () => string,
+): Promise<void> {
+  const entry = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const giveUpAtMs = performance.now() + READY_PATIENCE_MS;
+  while (!boundIn(await readFile(`/proc/net/${protocol}`, 'utf8'), entry)) {
+    assert.ok(child.exitCode === null && child.signalCode === null, `ended early: ${story()}`);
+    assert.ok(performance.now() < giveUpAtMs, `not ready: ${story()}`);
+    await pause(READY_POLL_MS);
+  }
+}
+
+function boundIn(table: string, entry: string): boolean {
+  return table.split('\n').some((line) => line.trim().split(/\s+/)[1] === entry);
+}
+
+/** A port that was free a moment ago for UDP and TCP, as was the next one, which many peers take for TLS. */
+export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < MAX_PORT_TRIES; tries += 1) {
+    const port = await portOfKernel();
+    if ((await isFree(port)) && (await isFree(port + 1))) return port;
+  }
+  throw new Error('no free port found');
+}
+
+async function portOfKernel(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  assert.ok(address !== null && typeof address === 'object');
+  server.close();
+  await once(server, 'close');
+  return address.port;
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const udp = createSocket('udp4');
+  const tcp = createServer();
+  try {
+    udp.bind(port, '127.0.0.1');
+    await once(udp, 'listening');
+    tcp.listen(port, '127.0.0.1');
+    await once(tcp, 'listening');
+    tcp.close();
+    await once(tcp, 'close');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    udp.close();
+  }
+}
