@@ -20,12 +20,23 @@ export async function serve(config: Config): Promise<number> {
     platform = await startPlatform(config, log);
   } catch (error) {
     log.fatal({ err: error }, 'the platform could not be started');
+    process.stderr.write(`Feige could not be started: ${explain(error)}\n`);
     return 1;
   }
   process.stdout.write(`${welcome(config, platform)}\n`);
   const signal = await stopAsked.promise;
   log.info({ signal }, 'stopping');
   return (await stopInTime(platform, log)) ? 0 : 1;
+}
+
+/** One sentence for whoever sits in front of it; the log has the rest. */
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if ('code' in error && error.code === 'EADDRINUSE' && 'port' in error) {
+    const port = String(error.port);
+    return `port ${port} is taken. Another platform may run; else set HTTP_PORT, HTTPS_PORT, SMSC_PORT or METRICS_PORT to another one.`;
+  }
+  return error.message;
 }
 
 async function stopInTime(platform: Platform, log: Logger): Promise<boolean> {

@@ -89,8 +89,7 @@ export class NodeLease implements EpochHolder {
   epoch(): number | undefined {
     if (this.#epoch === undefined) return undefined;
     if (performance.now() < this.#deadlineMs) return this.#epoch;
-    this.#epoch = undefined;
-    this.#onLost();
+    this.#lose();
     return undefined;
   }
 
@@ -128,14 +127,25 @@ export class NodeLease implements EpochHolder {
       ? this.#database.query<{ epoch: number }>(TAKE_LEASE, [this.#name, LEASE_MS])
       : this.#database.query<{ epoch: number }>(RENEW_LEASE, [held, LEASE_MS]));
     const epoch = rows[0]?.epoch;
-    if (this.#stopped && held === undefined && epoch !== undefined) await forgetEpoch(this.#database, epoch);
+    const isNew = held === undefined;
+    if (this.#stopped && isNew && epoch !== undefined) await forgetEpoch(this.#database, epoch);
     if (this.#stopped) return;
-    if (epoch === undefined && held !== undefined) {
-      this.#epoch = undefined;
-      this.#onLost();
+    // An answer that comes after the local deadline comes too late: what the epoch held was dropped meanwhile.
+    if (!isNew && this.epoch() !== held) {
+      await this.#database.query(EXPIRE_LEASES, [held, null]);
+      return;
+    }
+    if (epoch === undefined) {
+      this.#lose();
       return;
     }
     this.#epoch = epoch;
     this.#deadlineMs = startedMs + LEASE_MS - SAFETY_MS;
+  }
+
+  #lose(): void {
+    if (this.#epoch === undefined) return;
+    this.#epoch = undefined;
+    this.#onLost();
   }
 }

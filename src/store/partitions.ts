@@ -30,27 +30,32 @@ function partitionName(table: string, first: number): string {
   return `${table}_${String(first).padStart(11, '0')}`;
 }
 
-/** Makes the partitions that the next hour at peak may need; safe to run on several nodes at once. */
+const ONE_AT_A_TIME: Statement = {
+  name: 'partitions-lock',
+  text: "SELECT pg_advisory_xact_lock(hashtext('feige partitions'))",
+};
+
+/** Makes the partitions that the next hour at peak may need; nodes that do it at once wait for each other. */
 export async function makePartitions(database: Database): Promise<void> {
-  const next = await nextMsgid(database);
-  const existing = new Set((await database.query<{ name: string }>(PARTITIONS, [])).map((row) => row.name));
-  const current = Math.floor(next / PARTITION_MSGIDS) * PARTITION_MSGIDS;
-  for (let ahead = 0; ahead < PARTITIONS_AHEAD; ahead += 1) {
-    const first = current + ahead * PARTITION_MSGIDS;
-    if (existing.has(partitionName('messages', first))) continue;
-    for (const [table, storage] of [
-      ['messages', 'fillfactor = 80, autovacuum_vacuum_scale_factor = 0.1'],
-      ['message_events', 'fillfactor = 100'],
-    ] as const) {
-      const name = partitionName(table, first);
-      await database.query(
-        {
-          name: `make-${name}`,
-          text: `CREATE TABLE IF NOT EXISTS ${name} PARTITION OF ${table} FOR VALUES FROM (${first}) TO (${first + PARTITION_MSGIDS}) WITH (${storage})`,
-        },
-        [],
-      );
+  await database.transaction(async (tx) => {
+    await tx.query(ONE_AT_A_TIME, []);
+    const current = Math.floor((await nextMsgid(tx)) / PARTITION_MSGIDS) * PARTITION_MSGIDS;
+    const existing = new Set((await tx.query<{ name: string }>(PARTITIONS, [])).map((row) => row.name));
+    for (let ahead = 0; ahead < PARTITIONS_AHEAD; ahead += 1) {
+      const first = current + ahead * PARTITION_MSGIDS;
+      if (!existing.has(partitionName('messages', first))) await makePartition(tx, first);
     }
+  });
+}
+
+async function makePartition(tx: Queryable, first: number): Promise<void> {
+  for (const [table, storage] of [
+    ['messages', 'fillfactor = 80, autovacuum_vacuum_scale_factor = 0.1'],
+    ['message_events', 'fillfactor = 100'],
+  ] as const) {
+    const name = partitionName(table, first);
+    const text = `CREATE TABLE IF NOT EXISTS ${name} PARTITION OF ${table} FOR VALUES FROM (${first}) TO (${first + PARTITION_MSGIDS}) WITH (${storage})`;
+    await tx.query({ name: `make-${name}`, text }, []);
   }
 }
 

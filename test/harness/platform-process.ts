@@ -79,7 +79,7 @@ export type Answer = Record<string, unknown> & { code: string };
 
 /** GET of an endpoint with these parameters, percent-encoded as UTF-8. */
 export async function ask(base: string, endpoint: string, parameters: Record<string, string>): Promise<Answer> {
-  const response = await fetch(`${base}/json/${endpoint}?${new URLSearchParams(parameters)}`);
+  const response = await fetch(`${base}/json/${endpoint}?${new URLSearchParams(parameters).toString()}`);
   if (response.status !== 200) throw new Error(`HTTP ${response.status}`);
   return (await response.json()) as Answer;
 }

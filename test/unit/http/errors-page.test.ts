@@ -11,7 +11,7 @@ test('docs/reference/errors.md lists every code with its text and a cause, and n
     rows.map((row) => [row[1], row[2]]),
     Object.entries(CODES).sort((one, other) => Number(one[0]) - Number(other[0])),
   );
-  for (const row of rows) assert.ok((row[3] ?? '').length > 5, row[1]);
+  for (const row of rows) assert.ok((row[3] ?? '').length > 5, `no cause for ${row[1]}`);
 });
 
 test('every code that a request can be refused with stands in the order of the checks', () => {
