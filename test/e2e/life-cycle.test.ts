@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import {
@@ -7,6 +7,7 @@ import {
   ask,
   makeDataDir,
   type PlatformProcess,
+  processesOf,
   startPlatformProcess,
 } from '../harness/platform-process.ts';
 import { eventually } from '../harness/sms-node.ts';
@@ -36,18 +37,6 @@ async function finalState(mobile: string, msgid: unknown): Promise<string> {
     const answer = await ask(platform.http, 'sms_query.php', { ...USER, mobile, msgid: String(msgid) });
     return typeof answer.statustext === 'string' ? answer.statustext : undefined;
   });
-}
-
-/** Ids of processes whose working directory, root or command line is in this data directory. */
-async function processesOf(dataDir: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const pid of await readdir('/proc')) {
-    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
-    const environment = await readFile(join('/proc', pid, 'environ'), 'utf8').catch(() => '');
-    const commandLine = await readFile(join('/proc', pid, 'cmdline'), 'utf8').catch(() => '');
-    if (environment.includes(`DATA_DIR=${dataDir}\0`) || commandLine.includes(dataDir)) found.push(pid);
-  }
-  return found;
 }
 
 async function postmaster(): Promise<number> {
