@@ -122,10 +122,15 @@ export class Acceptance {
 
   async #commit(batch: readonly RoutedMessage[]): Promise<AcceptOutcome[]> {
     this.#options.onBatch(batch.length);
+    const outcomes = await this.#acceptAll(batch);
+    if (outcomes.some((outcome) => outcome.kind === 'accepted')) this.#options.onQueued();
+    return outcomes;
+  }
+
+  /** Each part of a batch that is tried by itself fails by itself: others of it may be committed. */
+  async #acceptAll(batch: readonly RoutedMessage[]): Promise<AcceptOutcome[]> {
     try {
-      const outcomes = await this.#acceptAll(batch);
-      if (outcomes.some((outcome) => outcome.kind === 'accepted')) this.#options.onQueued();
-      return outcomes;
+      return await this.#tryAll(batch);
     } catch (error) {
       this.#options.log.error({ err: error, messages: batch.length }, 'a batch could not be stored');
       const unreachable = error instanceof FeigeError || isConnectionLoss(error);
@@ -133,7 +138,8 @@ export class Acceptance {
     }
   }
 
-  async #acceptAll(batch: readonly RoutedMessage[]): Promise<AcceptOutcome[]> {
+  /** Throws only when nothing of this batch was stored. */
+  async #tryAll(batch: readonly RoutedMessage[]): Promise<AcceptOutcome[]> {
     const rows = await this.#rowsOf(batch);
     const attempt = await this.#attempt(rows);
     if (attempt === 'unresolved') {

@@ -54,6 +54,19 @@ export async function deadEpochs(db: Queryable): Promise<number[]> {
   return (await db.query<{ epoch: number }>(DEAD_EPOCHS, [])).map((row) => row.epoch);
 }
 
+// A claim that was held up in the middle can be committed after its epoch was taken over and forgotten.
+const FORGOTTEN_EPOCHS: Statement = {
+  name: 'forgotten-epochs',
+  text: `SELECT DISTINCT claimed_by AS epoch
+         FROM (SELECT claimed_by FROM queue UNION ALL SELECT claimed_by FROM outbox) AS claims
+         WHERE claimed_by IS NOT NULL AND NOT EXISTS (SELECT FROM nodes WHERE epoch = claimed_by)`,
+};
+
+/** Epochs that hold claims although nothing else is known of them. Reads the whole queue: ask rarely. */
+export async function forgottenEpochs(db: Queryable): Promise<number[]> {
+  return (await db.query<{ epoch: number }>(FORGOTTEN_EPOCHS, [])).map((row) => row.epoch);
+}
+
 /** Forgets an epoch that holds nothing any more. */
 export async function forgetEpoch(db: Queryable, epoch: number): Promise<void> {
   await db.query(FORGET_EPOCH, [epoch]);

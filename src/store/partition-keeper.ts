@@ -17,8 +17,12 @@ export class PartitionKeeper {
       everyMs: LOOK_EVERY_MS,
       run: async () => {
         await makePartitions(options.database);
-        const dropped = await dropOldPartitions(options.database, options.nowMs() - options.retentionDays * DAY_MS);
+        const beforeMs = options.nowMs() - options.retentionDays * DAY_MS;
+        const { dropped, disagreeing } = await dropOldPartitions(options.database, beforeMs);
         if (dropped.length > 0) options.log.info({ partitions: dropped }, 'old messages were dropped');
+        if (disagreeing.length > 0) {
+          options.log.error({ partitions: disagreeing }, 'old messages do not agree with the ledger and are kept');
+        }
         return false;
       },
       onError: (error) => options.log.error({ err: error }, 'partitions could not be kept'),

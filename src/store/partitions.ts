@@ -59,29 +59,57 @@ async function makePartition(tx: Queryable, first: number): Promise<void> {
   }
 }
 
+export interface DroppedPartitions {
+  readonly dropped: readonly string[];
+  /** Partitions that are old enough but whose messages do not agree with the ledger: they are evidence, and stay. */
+  readonly disagreeing: readonly string[];
+}
+
 /**
- * Drops partitions in which every message is final and older than `beforeMs`, all msgids of which were handed
- * out. Gives the names of the dropped ones.
+ * Drops partitions in which every message is final and older than `beforeMs`, and all msgids of which were handed out,
+ * once their charges and refunds have been found to agree with the ledger, which keeps their sums.
  */
-export async function dropOldPartitions(database: Database, beforeMs: number): Promise<string[]> {
+export async function dropOldPartitions(database: Database, beforeMs: number): Promise<DroppedPartitions> {
   const next = await nextMsgid(database);
   const dropped: string[] = [];
+  const disagreeing: string[] = [];
   for (const { name } of await database.query<{ name: string }>(PARTITIONS, [])) {
     const first = Number(name.slice(-11));
-    if (first + PARTITION_MSGIDS > next) continue;
-    const [kept] = await database.query<{ kept: boolean }>(
-      {
-        name: `kept-${name}`,
-        text: `SELECT EXISTS (SELECT FROM ${name} WHERE state IS NULL OR accepted_at >= to_timestamp($1 / 1000.0)) AS kept`,
-      },
-      [beforeMs],
-    );
-    if (kept?.kept !== false) continue;
-    for (const table of ['message_events', 'messages']) {
-      const partition = partitionName(table, first);
-      await database.query({ name: `drop-${partition}`, text: `DROP TABLE IF EXISTS ${partition}` }, []);
+    if (first + PARTITION_MSGIDS > next || (await holdsSomething(database, name, beforeMs))) continue;
+    if (!(await agreesWithLedger(database, name, first))) {
+      disagreeing.push(name);
+      continue;
     }
+    await database.transaction(async (tx) => {
+      for (const table of ['message_events', 'messages']) {
+        const partition = partitionName(table, first);
+        await tx.query({ name: `drop-${partition}`, text: `DROP TABLE IF EXISTS ${partition}` }, []);
+      }
+    });
     dropped.push(name);
   }
-  return dropped;
+  return { dropped, disagreeing };
+}
+
+async function holdsSomething(database: Database, partition: string, beforeMs: number): Promise<boolean> {
+  const text = `SELECT EXISTS (SELECT FROM ${partition} WHERE state IS NULL OR accepted_at >= to_timestamp($1 / 1000.0)) AS holds`;
+  const [row] = await database.query<{ holds: boolean }>({ name: `holds-${partition}`, text }, [beforeMs]);
+  return row?.holds !== false;
+}
+
+/** A batch's msgids come from one block of a thousand, so that no ledger row leads over a partition's edge. */
+async function agreesWithLedger(database: Database, partition: string, first: number): Promise<boolean> {
+  const text = `
+SELECT EXISTS (
+  SELECT FROM (SELECT account_id, sum(points) AS charged, sum(refunded) AS refunded FROM ${partition} GROUP BY account_id) m
+  FULL JOIN (
+    SELECT account_id, -coalesce(sum(points) FILTER (WHERE kind = 'charge'), 0) AS charged,
+           coalesce(sum(points) FILTER (WHERE kind = 'refund'), 0) AS refunded
+    FROM ledger WHERE first_msgid >= $1 AND first_msgid < $2 GROUP BY account_id
+  ) l USING (account_id)
+  WHERE m.charged IS DISTINCT FROM l.charged OR m.refunded IS DISTINCT FROM l.refunded
+) AS differs`;
+  const parameters = [first, first + PARTITION_MSGIDS];
+  const [row] = await database.query<{ differs: boolean }>({ name: `agrees-${partition}`, text }, parameters);
+  return row?.differs === false;
 }

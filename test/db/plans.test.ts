@@ -4,10 +4,12 @@ import pg from 'pg';
 import { acceptBatch } from '../../src/store/acceptance.ts';
 import { Database, type Parameter, type Queryable, type Statement } from '../../src/store/database.ts';
 import { deleteScheduledMessage, findMessage } from '../../src/store/messages.ts';
+import { dueKeptReceipts, keepReceipts, setReceiptsAside } from '../../src/store/kept-receipts.ts';
 import { makePartitions } from '../../src/store/partitions.ts';
-import { claim, expireQueued, giveBack, promoteDue, takeOver } from '../../src/store/queue.ts';
+import { claim, expireQueued, findExpired, giveBack, promoteDue, releaseStrays } from '../../src/store/queue.ts';
 import { settleReceipts, timeOutSegments } from '../../src/store/receipts.ts';
 import { endMessages, recordSubmitted } from '../../src/store/submissions.ts';
+import { holdExpired } from '../../src/store/unknown-outcomes.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 
 /** Takes statements down instead of running them. */
@@ -24,7 +26,6 @@ const returned = { msgid: 1, sentMask: 0, reference: undefined, attempts: 0, res
 const HOT: [string, (db: Queryable) => Promise<unknown>][] = [
   ['accept', (db) => acceptBatch(db, 0, [])],
   ['claim', (db) => claim(db, { epoch: 1, operatorId: 1, fromRank: 0, limit: 1 })],
-  ['take over', (db) => takeOver(db, 1, [2], 1)],
   [
     'give back',
     (db) =>
@@ -33,12 +34,18 @@ const HOT: [string, (db: Queryable) => Promise<unknown>][] = [
         { ...returned, dueAtMs: 1 },
       ]),
   ],
+  ['hold expired', (db) => holdExpired(db, 0, [], 1)],
+  ['release strays', (db) => releaseStrays(db, { epoch: 1, operatorId: 1, known: [] })],
   ['promote', (db) => promoteDue(db, 0, 1)],
-  ['expire', (db) => expireQueued(db, 0, 1)],
+  ['find expired', (db) => findExpired(db, 0, 0, 1)],
+  ['expire', (db) => expireQueued(db, 0, [])],
   ['record submitted', (db) => recordSubmitted(db, [])],
   ['end', (db) => endMessages(db, 1, 0, [])],
   ['settle receipts', (db) => settleReceipts(db, 0, [])],
-  ['time out', (db) => timeOutSegments(db, 0, 1)],
+  ['keep receipts', (db) => keepReceipts(db, 0, [])],
+  ['due kept receipts', (db) => dueKeptReceipts(db, 0, 1)],
+  ['set receipts aside', (db) => setReceiptsAside(db, [])],
+  ['time out', (db) => timeOutSegments(db, 0, 1, [])],
   ['find', (db) => findMessage(db, 1)],
   ['delete scheduled', (db) => deleteScheduledMessage(db, 0, { msgid: 1, accountId: 1, mobile: '' })],
 ];

@@ -34,15 +34,22 @@ export interface ScriptedOperator {
     tlvs?: boolean;
   }): Promise<SubmitResult>;
   deliver(message: Partial<ShortMessageFields>): Promise<SubmitResult>;
+  /** What query_sm is answered with from now on: a message_state (SMPP 3.4 §5.2.28), or nothing but a refusal. */
+  answerQueries(messageState: number | undefined): void;
+  readonly queries: readonly string[];
   stop(): Promise<void>;
 }
 
 const ESM_CLASS_RECEIPT = 4;
+/** SMPP 3.4 §5.1.3. */
+const ESME_RQUERYFAIL = 0x67;
 
 export async function startScriptedOperator(script: (submit: Submit) => void): Promise<ScriptedOperator> {
   const sessions = new Set<ServerSession>();
   const changed = new EventEmitter();
   const submits: Submit[] = [];
+  const queries: string[] = [];
+  let messageState: number | undefined;
   const server = new SmppServer({
     handlers: {
       onBind: () => 0,
@@ -55,11 +62,15 @@ export async function startScriptedOperator(script: (submit: Submit) => void): P
             submits.push(submit);
             script(submit);
           },
+          onQuery: (messageId, _source, respond) => {
+            queries.push(messageId);
+            respond(messageState === undefined ? { status: ESME_RQUERYFAIL } : { status: 0, messageState });
+          },
           onClose: () => sessions.delete(session),
         };
       },
     },
-    options: { window: 100, responseTimeoutMs: 10_000, enquireLinkMs: 30_000 },
+    options: { window: 1_000, responseTimeoutMs: 10_000, enquireLinkMs: 30_000 },
   });
   const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
   const deliver = async (message: Partial<ShortMessageFields>): Promise<SubmitResult> => {
@@ -71,6 +82,10 @@ export async function startScriptedOperator(script: (submit: Submit) => void): P
   return {
     port,
     submits,
+    queries,
+    answerQueries: (state) => {
+      messageState = state;
+    },
     deliver,
     receipt: ({ id, stat, from = '886911222333', reference, tlvs = false }) =>
       deliver({
