@@ -298,6 +298,7 @@ test('a number that no operator carries is answered with 99998 and costs nothing
 });
 
 test('after validity and grace a message ends as ACCEPTD or UNKNOWN, as the last word of its operator was', async () => {
+  await feige('operator', 'set', 'simulator', '--response-timeout-ms', '500');
   const accepted = await sent({ mobile: '0900000004', expirytime: '300' });
   const silent = await sent({ mobile: '0900000029', expirytime: '300' });
   assert.equal((await query({ mobile: '0900000004', msgid: accepted })).code, '00001');

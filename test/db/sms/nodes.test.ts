@@ -108,12 +108,16 @@ test('what a node had claimed and not sent is given back when it stops', async (
 });
 
 test('two nodes share the links of an operator, both send, and one takes the other’s link when that stops', async () => {
-  let ids = 0;
+  // Nothing is answered until both windows are full, which takes both nodes.
+  const WINDOW = 10;
+  const unanswered: Submit[] = [];
   const operator = await startScriptedOperator((submit) => {
-    ids += 1;
-    const id = `shared${ids}`;
-    submit.accept(id);
-    void operator.receipt({ id, stat: 'DELIVRD', from: submit.mobile });
+    unanswered.push(submit);
+    if (submit.n < 2 * WINDOW) return;
+    for (const { n, mobile, accept } of unanswered.splice(0)) {
+      accept(`shared${n}`);
+      void operator.receipt({ id: `shared${n}`, stat: 'DELIVRD', from: mobile });
+    }
   });
   const node = await startSmsNode();
   const peer = await node.startPeer();
@@ -124,7 +128,7 @@ test('two nodes share the links of an operator, both send, and one takes the oth
       systemId: 'feige',
       password: 'simulate',
       links: 2,
-      window: 10,
+      window: WINDOW,
       throttle: 1_000,
       priority: 1,
     });
