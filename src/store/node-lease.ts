@@ -4,7 +4,7 @@
  * node takes over what the dead epoch held.
  */
 import type { FollowingClock } from '../base/clock.ts';
-import type { Database, Queryable, Statement } from './database.ts';
+import type { Database, Queryable, StageConnection, Statement } from './database.ts';
 
 const RENEW_EVERY_MS = 2_000;
 const LEASE_MS = 8_000;
@@ -73,7 +73,8 @@ export async function forgetEpoch(db: Queryable, epoch: number): Promise<void> {
 }
 
 export class NodeLease implements EpochHolder {
-  readonly #database: Database;
+  /** Its own: a renewal must not wait behind look-ups. */
+  readonly #connection: StageConnection;
   readonly #clock: FollowingClock;
   readonly #name: string;
   readonly #alone: boolean;
@@ -92,7 +93,7 @@ export class NodeLease implements EpochHolder {
     alone?: boolean;
     onLost?: () => void;
   }) {
-    this.#database = options.database;
+    this.#connection = options.database.stage();
     this.#clock = options.clock;
     this.#name = options.name;
     this.#alone = options.alone ?? false;
@@ -107,7 +108,7 @@ export class NodeLease implements EpochHolder {
   }
 
   async start(): Promise<void> {
-    if (this.#alone) await this.#database.query(EXPIRE_LEASES, [null, this.#name]);
+    if (this.#alone) await this.#connection.query(EXPIRE_LEASES, [null, this.#name]);
     await this.#renew();
     this.#timer = setInterval(() => {
       this.epoch();
@@ -127,25 +128,26 @@ export class NodeLease implements EpochHolder {
     const epoch = this.#epoch;
     this.#epoch = undefined;
     // The row stays until somebody has looked for claims that could not be released.
-    if (epoch !== undefined) await this.#database.query(EXPIRE_LEASES, [epoch, null]).catch(() => {});
+    if (epoch !== undefined) await this.#connection.query(EXPIRE_LEASES, [epoch, null]).catch(() => {});
+    await this.#connection.stop();
   }
 
   async #renew(): Promise<void> {
     const askedMs = performance.now();
-    const [clock] = await this.#database.query<{ now_ms: number }>(READ_CLOCK, []);
+    const [clock] = await this.#connection.query<{ now_ms: number }>(READ_CLOCK, []);
     if (clock) this.#clock.follow(clock.now_ms, performance.now() - askedMs);
     const startedMs = performance.now();
     const held = this.epoch();
     const rows = await (held === undefined
-      ? this.#database.query<{ epoch: number }>(TAKE_LEASE, [this.#name, LEASE_MS])
-      : this.#database.query<{ epoch: number }>(RENEW_LEASE, [held, LEASE_MS]));
+      ? this.#connection.query<{ epoch: number }>(TAKE_LEASE, [this.#name, LEASE_MS])
+      : this.#connection.query<{ epoch: number }>(RENEW_LEASE, [held, LEASE_MS]));
     const epoch = rows[0]?.epoch;
     const isNew = held === undefined;
-    if (this.#stopped && isNew && epoch !== undefined) await forgetEpoch(this.#database, epoch);
+    if (this.#stopped && isNew && epoch !== undefined) await forgetEpoch(this.#connection, epoch);
     if (this.#stopped) return;
     // An answer that comes after the local deadline comes too late: what the epoch held was dropped meanwhile.
     if (!isNew && this.epoch() !== held) {
-      await this.#database.query(EXPIRE_LEASES, [held, null]);
+      await this.#connection.query(EXPIRE_LEASES, [held, null]);
       return;
     }
     if (epoch === undefined) {

@@ -30,6 +30,9 @@ function partitionName(table: string, first: number): string {
   return `${table}_${String(first).padStart(11, '0')}`;
 }
 
+/** A drop locks the whole table: it is given up, and tried again a minute later, rather than hold up acceptance. */
+const BE_BRIEF: Statement = { name: 'partitions-brief', text: "SET LOCAL lock_timeout = '1s'" };
+
 const ONE_AT_A_TIME: Statement = {
   name: 'partitions-lock',
   text: "SELECT pg_advisory_xact_lock(hashtext('feige partitions'))",
@@ -48,14 +51,17 @@ export async function makePartitions(database: Database): Promise<void> {
   });
 }
 
+/** Made beside its table and attached: `PARTITION OF` would wait for every reader, and make every writer wait. */
 async function makePartition(tx: Queryable, first: number): Promise<void> {
   for (const [table, storage] of [
     ['messages', 'fillfactor = 80, autovacuum_vacuum_scale_factor = 0.1'],
     ['message_events', 'fillfactor = 100'],
   ] as const) {
     const name = partitionName(table, first);
-    const text = `CREATE TABLE IF NOT EXISTS ${name} PARTITION OF ${table} FOR VALUES FROM (${first}) TO (${first + PARTITION_MSGIDS}) WITH (${storage})`;
-    await tx.query({ name: `make-${name}`, text }, []);
+    const make = `CREATE TABLE ${name} (LIKE ${table} INCLUDING ALL) WITH (${storage})`;
+    const attach = `ALTER TABLE ${table} ATTACH PARTITION ${name} FOR VALUES FROM (${first}) TO (${first + PARTITION_MSGIDS})`;
+    await tx.query({ name: `make-${name}`, text: make }, []);
+    await tx.query({ name: `attach-${name}`, text: attach }, []);
   }
 }
 
@@ -81,6 +87,7 @@ export async function dropOldPartitions(database: Database, beforeMs: number): P
       continue;
     }
     await database.transaction(async (tx) => {
+      await tx.query(BE_BRIEF, []);
       for (const table of ['message_events', 'messages']) {
         const partition = partitionName(table, first);
         await tx.query({ name: `drop-${partition}`, text: `DROP TABLE IF EXISTS ${partition}` }, []);
