@@ -53,7 +53,7 @@ async function balance(): Promise<number> {
 }
 
 test('a batch that runs again charges only what is missing, and judges it by what is left', async () => {
-  const connection = database.stage({ hashJoins: true });
+  const connection = database.stage();
   const batch = [row(100_000_001, 2, 2), row(100_000_002, 1, 3)];
   assert.deepEqual(await acceptBatch(connection, NOW_MS, batch.slice(0, 1)), []);
   assert.equal(await balance(), 1);
