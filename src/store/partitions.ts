@@ -9,6 +9,11 @@ const PARTITION_MSGIDS = 10_000_000;
 /** An hour at 8,000 messages/s is 28.8 million ids. */
 const PARTITIONS_AHEAD = 4;
 
+const PARTITIONED = [
+  { name: 'messages', storage: 'fillfactor = 80, autovacuum_vacuum_scale_factor = 0.1' },
+  { name: 'message_events', storage: 'fillfactor = 100' },
+] as const;
+
 const POSITION: Statement = {
   name: 'msgid-position',
   text: 'SELECT CASE WHEN is_called THEN last_value + 1000 ELSE last_value END AS next FROM msgid_blocks',
@@ -18,6 +23,12 @@ const PARTITIONS: Statement = {
   name: 'message-partitions',
   text: `SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
          WHERE i.inhparent = 'messages'::regclass ORDER BY c.relname`,
+};
+
+const ALL_PARTITIONS: Statement = {
+  name: 'all-partitions',
+  text: `SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+         WHERE i.inhparent IN ('messages'::regclass, 'message_events'::regclass)`,
 };
 
 /** The next msgid that will be handed out in a new block, for the metric of what is left. */
@@ -43,26 +54,23 @@ export async function makePartitions(database: Database): Promise<void> {
   await database.transaction(async (tx) => {
     await tx.query(ONE_AT_A_TIME, []);
     const current = Math.floor((await nextMsgid(tx)) / PARTITION_MSGIDS) * PARTITION_MSGIDS;
-    const existing = new Set((await tx.query<{ name: string }>(PARTITIONS, [])).map((row) => row.name));
+    const existing = new Set((await tx.query<{ name: string }>(ALL_PARTITIONS, [])).map((row) => row.name));
     for (let ahead = 0; ahead < PARTITIONS_AHEAD; ahead += 1) {
       const first = current + ahead * PARTITION_MSGIDS;
-      if (!existing.has(partitionName('messages', first))) await makePartition(tx, first);
+      for (const table of PARTITIONED) {
+        if (!existing.has(partitionName(table.name, first))) await makePartition(tx, table, first);
+      }
     }
   });
 }
 
 /** Made beside its table and attached: `PARTITION OF` would wait for every reader, and make every writer wait. */
-async function makePartition(tx: Queryable, first: number): Promise<void> {
-  for (const [table, storage] of [
-    ['messages', 'fillfactor = 80, autovacuum_vacuum_scale_factor = 0.1'],
-    ['message_events', 'fillfactor = 100'],
-  ] as const) {
-    const name = partitionName(table, first);
-    const make = `CREATE TABLE ${name} (LIKE ${table} INCLUDING ALL) WITH (${storage})`;
-    const attach = `ALTER TABLE ${table} ATTACH PARTITION ${name} FOR VALUES FROM (${first}) TO (${first + PARTITION_MSGIDS})`;
-    await tx.query({ name: `make-${name}`, text: make }, []);
-    await tx.query({ name: `attach-${name}`, text: attach }, []);
-  }
+async function makePartition(tx: Queryable, table: (typeof PARTITIONED)[number], first: number): Promise<void> {
+  const name = partitionName(table.name, first);
+  const make = `CREATE TABLE ${name} (LIKE ${table.name} INCLUDING ALL) WITH (${table.storage})`;
+  const attach = `ALTER TABLE ${table.name} ATTACH PARTITION ${name} FOR VALUES FROM (${first}) TO (${first + PARTITION_MSGIDS})`;
+  await tx.query({ name: `make-${name}`, text: make }, []);
+  await tx.query({ name: `attach-${name}`, text: attach }, []);
 }
 
 export interface DroppedPartitions {
