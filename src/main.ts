@@ -2,6 +2,7 @@
  * The entry of `npm start` and of `feige serve`: configuration, one node, a table of what is where, and the end
  * on SIGTERM or Ctrl-C within ten seconds.
  */
+import { FeigeError } from './base/errors.ts';
 import { createLogger, type Logger } from './base/log.ts';
 import { type Config, loadConfig } from './config.ts';
 import { type Platform, startPlatform } from './platform.ts';
@@ -19,13 +20,34 @@ export async function serve(config: Config): Promise<number> {
   try {
     platform = await startPlatform(config, log);
   } catch (error) {
-    log.fatal({ err: error }, 'the platform could not be started');
+    log.debug({ err: error }, 'the platform could not be started');
+    process.stderr.write(`Feige could not be started: ${explain(error, config)}\n`);
     return 1;
   }
   process.stdout.write(`${welcome(config, platform)}\n`);
   const signal = await stopAsked.promise;
   log.info({ signal }, 'stopping');
-  return (await stopInTime(platform, log)) ? 0 : 1;
+  const inTime = await stopInTime(platform, log);
+  log.info({ signal }, 'stopped');
+  return inTime ? 0 : 1;
+}
+
+/** One sentence for whoever sits in front of it; LOG_LEVEL=debug tells the rest. */
+function explain(error: unknown, config: Config): string {
+  if (!(error instanceof Error)) return String(error);
+  if (!('code' in error) || error.code !== 'EADDRINUSE' || !('port' in error)) {
+    return error instanceof FeigeError ? error.message : (error.stack ?? error.message);
+  }
+  const variables: readonly (readonly [string, unknown])[] = [
+    ['HTTP_PORT', config.httpPort],
+    ['HTTPS_PORT', config.httpsPort],
+    ['METRICS_PORT', config.metricsPort],
+    ['SMSC_PORT', config.simulator.smscPort],
+    ['TELEPHONE_PORT', config.simulator.telephonePort],
+    ['SIP_PORT', config.voice.sipPort],
+  ];
+  const variable = variables.find(([, port]) => port === error.port)?.[0] ?? 'its variable';
+  return `port ${String(error.port)} is taken, perhaps by another platform. Set ${variable} to another port, or to 0 for any free one.`;
 }
 
 async function stopInTime(platform: Platform, log: Logger): Promise<boolean> {

@@ -100,7 +100,16 @@ export class GroupCommit<Item, Result> {
     this.#running = false;
     // The next batch starts before this one's waiters run, so that the database works while they do.
     if (this.#waiting.length > 0) this.#schedule();
-    for (const [index, waiting] of batch.entries()) waiting.settled?.(failure, results[index]);
+    let fault: { error: unknown } | undefined;
+    for (const [index, waiting] of batch.entries()) {
+      try {
+        waiting.settled?.(failure, results[index]);
+      } catch (error) {
+        fault ??= { error };
+      }
+    }
     for (const resolve of this.#idle.splice(0)) resolve();
+    // A waiter that throws is a mistake in the program; the others hear their result before it comes to light.
+    if (fault) throw fault.error;
   }
 }

@@ -37,8 +37,21 @@ export function createLogger(options: { level: LogLevel; destination?: Destinati
     level: options.level,
     base: { pid: process.pid },
     redact: { paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`]), censor: '[masked]' },
+    serializers: { err: describeError },
   };
   return options.destination === undefined ? pino(settings) : pino(settings, options.destination);
+}
+
+/** What a line says of an error. PostgreSQL's errors also carry the row that failed: that stays out. */
+function describeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return String(error);
+  return {
+    type: error.name,
+    code: 'code' in error ? error.code : undefined,
+    reason: error.message,
+    stack: error.stack,
+    cause: error.cause === undefined ? undefined : describeError(error.cause),
+  };
 }
 
 const MASK_HEAD_DIGITS = 4;

@@ -1,7 +1,11 @@
 /**
  * Work that is done again and again: soon while there is more of it, at a slower pace when there is none. A run
- * that fails is reported and tried again at the slow pace; runs never overlap.
+ * that fails is tried again after a second or more; of failures that go on only one in ten seconds is reported, since
+ * all work fails at once when the database is away. Runs never overlap.
  */
+const RETRY_AFTER_MS = 1_000;
+const REPORT_EVERY_MS = 10_000;
+
 export interface PeriodicOptions {
   readonly everyMs: number;
   /** True when more work is waiting: then it runs again at once. */
@@ -14,6 +18,7 @@ export class Periodic {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #stopped = true;
+  #quietUntilMs = 0;
 
   constructor(options: PeriodicOptions) {
     this.#options = options;
@@ -39,12 +44,19 @@ export class Periodic {
   }
 
   async #once(): Promise<void> {
-    let more = false;
+    const { everyMs } = this.#options;
     try {
-      more = await this.#options.run();
+      const more = await this.#options.run();
+      this.#schedule(more ? 0 : everyMs);
     } catch (error) {
-      this.#options.onError(error);
+      this.#report(error);
+      this.#schedule(Math.max(everyMs, RETRY_AFTER_MS));
     }
-    this.#schedule(more ? 0 : this.#options.everyMs);
+  }
+
+  #report(error: unknown): void {
+    if (performance.now() < this.#quietUntilMs) return;
+    this.#quietUntilMs = performance.now() + REPORT_EVERY_MS;
+    this.#options.onError(error);
   }
 }

@@ -21,7 +21,7 @@ export class UnfinishedLine {
   /** What came next on the connection. */
   add(packet: Buffer): void {
     if (packet[packet.length - 1] === LINE_FEED) {
-      if (this.#length > 0 || this.#tooLong) this.clear();
+      this.clear();
       return;
     }
     const afterLine = packet.lastIndexOf(LINE_FEED) + 1;
@@ -35,6 +35,7 @@ export class UnfinishedLine {
   }
 
   clear(): void {
+    if (this.#length === 0 && !this.#tooLong) return;
     this.#length = 0;
     this.#tooLong = false;
     if (this.#buffer.length > KEPT_CAPACITY_BYTES) this.#buffer = NOTHING;

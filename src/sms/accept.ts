@@ -26,6 +26,8 @@ const MAX_WAITING = 10_000;
 /** How long a lost commit is asked after before the connections are closed without an answer. */
 const RESOLVE_WITHIN_MS = 50_000;
 const RESOLVE_PAUSE_MS = 250;
+/** A missing operator is one line in the log, not one a request. */
+const SAY_UNROUTED_EVERY_MS = 10_000;
 /** SQLSTATE classes that one row's content can cause: data exception, integrity violation, program limit. */
 const ROW_FAULT = /^(22|23|54)/;
 /** Deadlock and serialisation failure: nothing happened, the same batch can go again. */
@@ -92,10 +94,11 @@ export class Acceptance {
   readonly #commits: GroupCommit<RoutedMessage, AcceptOutcome>;
   #nextMsgid = 0;
   #blockEnd = 0;
+  #unroutedSaidUntilMs = 0;
 
   constructor(options: AcceptanceOptions) {
     this.#options = options;
-    this.#connection = options.database.stage({ hashJoins: true });
+    this.#connection = options.database.stage();
     this.#commits = new GroupCommit({
       maxBatch: MAX_BATCH,
       lingerMs: options.lingerMs,
@@ -108,11 +111,17 @@ export class Acceptance {
   async accept(message: NewMessage): Promise<AcceptOutcome> {
     const operatorId = this.#options.operators.choose(message.mobile);
     if (operatorId === undefined) {
-      this.#options.log.error({ prefix: message.mobile.slice(0, 3) }, 'no operator carries this prefix');
+      this.#sayUnrouted(message.mobile);
       return NOT_STORED;
     }
     const outcome = this.#commits.submit({ message, operatorId });
     return outcome === undefined ? NOT_STORED : await outcome;
+  }
+
+  #sayUnrouted(mobile: string): void {
+    if (performance.now() < this.#unroutedSaidUntilMs) return;
+    this.#unroutedSaidUntilMs = performance.now() + SAY_UNROUTED_EVERY_MS;
+    this.#options.log.error({ prefix: mobile.slice(0, 3) }, 'no operator carries this prefix');
   }
 
   /** Resolves when what waits is committed. */
@@ -122,10 +131,15 @@ export class Acceptance {
 
   async #commit(batch: readonly RoutedMessage[]): Promise<AcceptOutcome[]> {
     this.#options.onBatch(batch.length);
+    const outcomes = await this.#acceptAll(batch);
+    if (outcomes.some((outcome) => outcome.kind === 'accepted')) this.#options.onQueued();
+    return outcomes;
+  }
+
+  /** Each part of a batch that is tried by itself fails by itself: others of it may be committed. */
+  async #acceptAll(batch: readonly RoutedMessage[]): Promise<AcceptOutcome[]> {
     try {
-      const outcomes = await this.#acceptAll(batch);
-      if (outcomes.some((outcome) => outcome.kind === 'accepted')) this.#options.onQueued();
-      return outcomes;
+      return await this.#tryAll(batch);
     } catch (error) {
       this.#options.log.error({ err: error, messages: batch.length }, 'a batch could not be stored');
       const unreachable = error instanceof FeigeError || isConnectionLoss(error);
@@ -133,7 +147,8 @@ export class Acceptance {
     }
   }
 
-  async #acceptAll(batch: readonly RoutedMessage[]): Promise<AcceptOutcome[]> {
+  /** Throws only when nothing of this batch was stored. */
+  async #tryAll(batch: readonly RoutedMessage[]): Promise<AcceptOutcome[]> {
     const rows = await this.#rowsOf(batch);
     const attempt = await this.#attempt(rows);
     if (attempt === 'unresolved') {

@@ -13,7 +13,12 @@ import { messageBytes, type ShortMessageFields, STATUS } from '../smpp/pdu.ts';
 import type { Database, Queryable, StageConnection } from '../store/database.ts';
 import {
   type Arrival,
-  oldGroups,
+  type ArrivedSegment,
+  dueGroups,
+  findSegment,
+  forgetGroup,
+  forgetJoined,
+  joinGroup,
   owePush,
   type SegmentGroup,
   storeArrival,
@@ -23,6 +28,8 @@ import {
 
 const ESM_CLASS_UDHI = 0x40;
 const JOIN_WITHIN_MS = 15 * 60_000;
+/** The same segment within this time is a copy of the one that was shown (spec README point 34). */
+const COPY_WITHIN_MS = 60_000;
 const LOOK_EVERY_MS = 1_000;
 const MISSING = '[…]';
 
@@ -43,7 +50,7 @@ export class Incoming {
     this.#look = new Periodic({
       everyMs: LOOK_EVERY_MS,
       run: async () => {
-        await this.#inTurn(() => this.#showIncomplete());
+        await this.#inTurn(() => this.#showDue());
         return false;
       },
       onError: (error) => options.log.warn({ err: error }, 'incomplete incoming messages could not be looked for'),
@@ -92,34 +99,57 @@ export class Incoming {
       defaultAlphabet: settings.defaultAlphabet,
     });
     const part = concat ?? sarOf(message);
-    if (!part || part.total < 2) {
+    if (!part || part.total < 2 || part.sequence < 1 || part.sequence > part.total) {
       await this.#connection.transaction((tx) =>
         this.#arrive(tx, {
           operatorId,
           address,
           mobile,
           text,
-          fingerprint: fingerprint(mobile, address, text, 0),
+          fingerprint: fingerprint({ operatorId, mobile, address, reference: 0 }, text),
           receivedAtMs: nowMs,
         }),
       );
       return;
     }
     const group = { operatorId, mobile, address, reference: part.reference, total: part.total };
+    const segment = { ...group, segment: part.sequence, text };
     await this.#connection.transaction(async (tx) => {
-      await storeSegment(tx, { ...group, segment: part.sequence, text }, nowMs);
-      await this.#join(tx, group, false);
+      if (!(await this.#makeRoom(tx, segment, nowMs))) return;
+      await storeSegment(tx, segment, nowMs);
+      await this.#show(tx, group, await joinGroup(tx, group, nowMs));
     });
   }
 
-  async #showIncomplete(): Promise<void> {
-    for (const group of await oldGroups(this.#connection, this.#clock.now() - JOIN_WITHIN_MS)) {
-      await this.#connection.transaction((tx) => this.#join(tx, group, true));
-    }
+  /**
+   * False for a copy of a segment that is there or was shown just now. What else stands in its place belongs to an
+   * earlier message: senders use a reference again before long.
+   */
+  async #makeRoom(tx: Queryable, segment: ArrivedSegment, nowMs: number): Promise<boolean> {
+    const found = await findSegment(tx, segment);
+    if (!found) return true;
+    const recent = found.joinedAtMs === null || found.joinedAtMs > nowMs - COPY_WITHIN_MS;
+    if (found.text === segment.text && recent) return false;
+    if (found.joinedAtMs === null) await this.#show(tx, segment, await takeGroup(tx, segment));
+    else await forgetGroup(tx, segment);
+    return true;
   }
 
-  async #join(tx: Queryable, group: SegmentGroup, incomplete: boolean): Promise<void> {
-    const segments = await takeGroup(tx, group, incomplete);
+  async #showDue(): Promise<void> {
+    const nowMs = this.#clock.now();
+    for (const { whole, ...group } of await dueGroups(this.#connection, nowMs - JOIN_WITHIN_MS)) {
+      await this.#connection.transaction(async (tx) =>
+        this.#show(tx, group, whole ? await joinGroup(tx, group, nowMs) : await takeGroup(tx, group)),
+      );
+    }
+    await forgetJoined(this.#connection, nowMs - COPY_WITHIN_MS);
+  }
+
+  async #show(
+    tx: Queryable,
+    group: SegmentGroup,
+    segments: readonly { segment: number; text: string; receivedAtMs: number }[],
+  ): Promise<void> {
     if (segments.length === 0) return;
     const texts = new Map(segments.map((segment) => [segment.segment, segment.text]));
     let text = '';
@@ -129,7 +159,7 @@ export class Incoming {
       address: group.address,
       mobile: group.mobile,
       text,
-      fingerprint: fingerprint(group.mobile, group.address, text, group.reference),
+      fingerprint: fingerprint(group, text),
       receivedAtMs: Math.min(...segments.map((segment) => segment.receivedAtMs)),
     });
   }
@@ -161,6 +191,6 @@ function sarOf(message: ShortMessageFields): { reference: number; total: number;
     : { reference, total, sequence };
 }
 
-function fingerprint(mobile: string, address: string, text: string, reference: number): string {
-  return JSON.stringify([mobile, address, reference, text]);
+function fingerprint(from: Omit<SegmentGroup, 'total'>, text: string): string {
+  return JSON.stringify([from.operatorId, from.mobile, from.address, from.reference, text]);
 }

@@ -13,12 +13,12 @@ import type { Database, StageConnection } from '../store/database.ts';
 import { freeSlot, markSlot, takeSlot } from '../store/links.ts';
 import type { EpochHolder } from '../store/node-lease.ts';
 import type { Operator } from '../store/operators.ts';
-import { claim, type QueuedMessage } from '../store/queue.ts';
+import { claim, type QueuedMessage, releaseStrays } from '../store/queue.ts';
 import type { OperatorDirectory } from './operator-directory.ts';
 import { OperatorLink } from './operator-link.ts';
 import type { OutcomeRecorder } from './outcome.ts';
 import type { Screening } from './screening.ts';
-import { Submission, segmentsLeft } from './submission.ts';
+import { Submission, segmentsLeft, unresolvedSegment } from './submission.ts';
 
 const MAX_CLAIM = 500;
 /** Claims closer together than this would be many and small. */
@@ -28,6 +28,8 @@ const POLL_IDLE_MS = 250;
 /** How often a claim looks below the low-water mark, where retries and late commits are. */
 const FULL_SCAN_EVERY_MS = 500;
 const SLOTS_EVERY_MS = 1_000;
+/** After a failed claim, how long the database may take to let go of the statement; then strays are looked for again. */
+const STRAYS_AGAIN_AFTER_MS = 30_000;
 const THROTTLED_PAUSE_MS = 1_000;
 const QUEUE_FULL_PAUSE_MS = 1_000;
 /** Message queue full (0x14) from so many recipients within a second means the operator's queue, not theirs. */
@@ -63,6 +65,12 @@ export class OperatorDispatch {
   readonly #held: HeldSlot[] = [];
   #backlog: QueuedMessage[] = [];
   #backlogSegments = 0;
+  /** Of the claims in the backlog. */
+  #epoch: number | undefined;
+  /** Every message claimed whose outcome is not committed; bounded by windows and throttle. */
+  readonly #known = new Set<QueuedMessage>();
+  /** When claims whose answer was lost are looked for: at once after a failure, and once more. */
+  #straysAtMs: number[] = [];
   #underWay = 0;
   #allDone: (() => void)[] = [];
   #reference = Math.floor(Math.random() * 256);
@@ -110,8 +118,7 @@ export class OperatorDispatch {
 
   /** This node lost its lease: nothing may go out any more under the old epoch. */
   async cutLinks(reason: string): Promise<void> {
-    this.#backlog = [];
-    this.#backlogSegments = 0;
+    this.#giveBackBacklog();
     await Promise.all(this.#held.splice(0).map((held) => held.link.cut(reason)));
   }
 
@@ -134,7 +141,7 @@ export class OperatorDispatch {
     this.#bucket.setRate(this.operator.settings.throttle * share);
     if (this.#held.length >= this.operator.settings.links) return false;
     const slot = await takeSlot(database, epoch, this.operator.operatorId);
-    if (slot === undefined) return false;
+    if (slot === undefined || this.#context.lease.epoch() !== epoch) return false;
     this.#hold(slot, epoch);
     return true;
   }
@@ -192,30 +199,48 @@ export class OperatorDispatch {
     this.#pump();
     const epoch = this.#context.lease.epoch();
     if (epoch === undefined) return 0;
+    await this.#releaseStrays(epoch);
     const free = this.#held.reduce((sum, held) => sum + held.link.freeWindow(), 0) - this.#backlogSegments;
     const limit = Math.min(free, this.#bucket.available(performance.now()) - this.#backlogSegments, MAX_CLAIM);
     if (limit < 1) return 0;
     const fullScan = performance.now() >= this.#fullScanAtMs;
     if (fullScan) this.#fullScanAtMs = performance.now() + FULL_SCAN_EVERY_MS;
     const fromRank = fullScan ? 0 : this.#lowWaterRank;
-    const claimed = await claim(this.#connection, { epoch, operatorId: this.operator.operatorId, fromRank, limit });
+    const { operatorId } = this.operator;
+    const claimed = await claim(this.#connection, { epoch, operatorId, fromRank, limit }).catch((error: unknown) => {
+      this.#straysAtMs = [performance.now(), performance.now() + STRAYS_AGAIN_AFTER_MS];
+      throw error;
+    });
     const first = claimed[0];
     if (first) this.#lowWaterRank = first.rank;
-    if (this.#context.lease.epoch() !== epoch) return 0;
+    this.#epoch = epoch;
     for (const message of claimed) {
+      this.#known.add(message);
       this.#backlog.push(message);
       this.#backlogSegments += segmentsLeft(message);
     }
-    if (this.#stopped) this.#giveBackBacklog();
+    if (this.#stopped || this.#context.lease.epoch() !== epoch) this.#giveBackBacklog();
     else this.#pump();
     return claimed.length;
+  }
+
+  /** No claim of this operator is under way here: what the epoch holds and is not known was never handed to anybody. */
+  async #releaseStrays(epoch: number): Promise<void> {
+    const [next] = this.#straysAtMs;
+    if (next === undefined || performance.now() < next) return;
+    const { operatorId, name } = this.operator;
+    const known = [...this.#known].map(({ msgid }) => msgid);
+    const messages = await releaseStrays(this.#connection, { epoch, operatorId, known });
+    this.#straysAtMs.shift();
+    if (messages > 0)
+      this.#context.log.warn({ messages, operator: name }, 'claims whose answer was lost were given back');
   }
 
   // Sending
 
   /** A message leaves the backlog before it is sent: an outcome that comes at once pumps again. */
   #pump(): void {
-    while (this.#backlog.length > 0) {
+    while (this.#backlog.length > 0 && this.#bucket.available(performance.now()) > 0) {
       const held = this.#freestLink();
       const message = held && this.#backlog.shift();
       if (!message) return;
@@ -242,7 +267,14 @@ export class OperatorDispatch {
     const verdict = this.#context.screening.judge(message, nowMs);
     this.#underWay += 1;
     if (verdict) {
-      this.#record({ epoch, submitted: [], events: [], returned: undefined, ended: verdict });
+      const { operatorId } = this.operator;
+      const detail = 'its validity ended before it could be sent once more; waits for a receipt';
+      const held =
+        verdict.state === 'EXPIRED'
+          ? unresolvedSegment(message, { operatorId, graceMs: this.#context.graceMs, nowMs, detail })
+          : undefined;
+      const end = held ? { submitted: [held], ended: undefined } : { submitted: [], ended: verdict };
+      this.#record(message, { epoch, events: [], returned: undefined, ...end });
       return;
     }
     this.#bucket.take(segmentsLeft(message));
@@ -261,12 +293,13 @@ export class OperatorDispatch {
         else onResult({ kind: 'not-sent', reason: 'closed' });
       },
       onResult: (result, meaning) => this.#submitResult(message, link, result, meaning),
-      onOutcome: (outcome) => this.#record(outcome),
+      onOutcome: (outcome) => this.#record(message, outcome),
     }).start();
   }
 
-  #record(outcome: Parameters<OutcomeRecorder['add']>[0]): void {
+  #record(message: QueuedMessage, outcome: Parameters<OutcomeRecorder['add']>[0]): void {
     this.#context.recorder.add(outcome, () => {
+      this.#known.delete(message);
       this.#underWay -= 1;
       if (this.#underWay === 0) for (const resolve of this.#allDone.splice(0)) resolve();
     });
@@ -292,8 +325,9 @@ export class OperatorDispatch {
       link.pause(QUEUE_FULL_PAUSE_MS);
   }
 
+  /** Under the epoch that claimed it: what another node has taken over by then stays with that one. */
   #giveBackBacklog(): void {
-    const epoch = this.#context.lease.epoch();
+    const epoch = this.#epoch;
     const backlog = this.#backlog.splice(0);
     this.#backlogSegments = 0;
     if (epoch === undefined) return;
@@ -301,7 +335,7 @@ export class OperatorDispatch {
       this.#underWay += 1;
       const { msgid, sentMask, reference, attempts, resends } = message;
       const returned = { msgid, dueAtMs: undefined, sentMask, reference, attempts, resends };
-      this.#record({ epoch, submitted: [], events: [], ended: undefined, returned });
+      this.#record(message, { epoch, submitted: [], events: [], ended: undefined, returned });
     }
   }
 }

@@ -2,6 +2,7 @@
  * One link to an operator: holds a slot of it in the database, binds, stays bound, binds again after a fall with
  * growing pauses. A link is a transceiver, or a transmitter and a receiver that stand and fall together.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { backoffMs } from '../base/backoff.ts';
 import type { Logger } from '../base/log.ts';
 import type { OperatorSettings } from '../domain/operator-settings.ts';
@@ -109,11 +110,13 @@ export class OperatorLink {
       this.#drop('the other session of the link could not bind');
       return result.kind === 'refused' ? `bind refused with 0x${result.status.toString(16)}` : result.reason;
     }
-    if (!this.#stopping.signal.aborted) {
-      this.#transmitter = this.#sessions.at(-1);
-      this.#options.onChange(true, undefined);
-      this.#options.log.info({ link: this.name }, 'a link to an operator is bound');
+    if (this.#stopping.signal.aborted) {
+      this.#drop('stopped');
+      return 'stopped';
     }
+    this.#transmitter = this.#sessions.at(-1);
+    this.#options.onChange(true, undefined);
+    this.#options.log.info({ link: this.name }, 'a link to an operator is bound');
     const reason = await closed.promise;
     this.#drop(reason);
     return reason;
@@ -155,14 +158,6 @@ export class OperatorLink {
   }
 
   async #pause(durationMs: number): Promise<void> {
-    const { signal } = this.#stopping;
-    if (signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, durationMs);
-      signal.addEventListener('abort', () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    await pause(durationMs, undefined, { signal: this.#stopping.signal }).catch(() => {});
   }
 }

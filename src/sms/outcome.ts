@@ -6,12 +6,14 @@ import type { Clock } from '../base/clock.ts';
 import { GroupCommit } from '../base/group-commit.ts';
 import type { Logger } from '../base/log.ts';
 import type { Database, Queryable, StageConnection } from '../store/database.ts';
+import { setReceiptsAside } from '../store/kept-receipts.ts';
 import { giveBack, type ReturnedMessage } from '../store/queue.ts';
 import { settleJoined } from '../store/receipts.ts';
 import type { SettledRow } from '../store/settlement.ts';
 import {
   type EndedMessage,
   endMessages,
+  idsInUse,
   noteEvents,
   type RecordedSubmissions,
   recordSubmitted,
@@ -43,7 +45,8 @@ export interface OutcomeRecorderOptions {
   readonly database: Database;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly refundUndelivered: boolean;
+  /** Whether what this operator took and could not deliver is refunded. */
+  readonly refunds: (operatorId: number) => boolean;
   readonly onSettled: (rows: readonly SettledRow[]) => void;
   readonly onBatch: (outcomes: number) => void;
 }
@@ -101,52 +104,70 @@ export class OutcomeRecorder {
 
   async #recordOnce(batch: readonly Outcome[]): Promise<void> {
     const submitted = batch.flatMap((outcome) => outcome.submitted);
-    const onlySubmitted = batch.every((o) => !o.ended && !o.returned && o.events.length === 0);
-    if (onlySubmitted) {
-      await this.#recordSegments(this.#connection, submitted);
-      return;
-    }
-    const settled = await this.#connection.transaction(async (tx) => {
-      if (submitted.length > 0) await this.#recordSegments(tx, submitted);
-      return this.#recordRest(tx, batch);
-    });
-    this.#options.onSettled(settled);
+    const { arrived, settled } = await this.#connection.transaction(async (tx) => ({
+      arrived: submitted.length > 0 ? await this.#recordSegments(tx, submitted) : [],
+      settled: await this.#recordRest(tx, batch),
+    }));
+    if (settled.length > 0) this.#options.onSettled(settled);
+    await this.#settle(arrived);
   }
 
   async #recordRest(tx: Queryable, batch: readonly Outcome[]): Promise<readonly SettledRow[]> {
     const events = batch.flatMap((outcome) => outcome.events);
     if (events.length > 0) await noteEvents(tx, events);
+    const settled: SettledRow[] = [];
     for (const epoch of new Set(batch.map((outcome) => outcome.epoch))) {
-      const returned = batch.flatMap((o) => (o.epoch === epoch && o.returned ? [o.returned] : []));
+      const own = batch.filter((outcome) => outcome.epoch === epoch);
+      const returned = own.flatMap((outcome) => (outcome.returned ? [outcome.returned] : []));
       if (returned.length > 0) await giveBack(tx, epoch, returned);
+      const ended = own.flatMap((outcome) => (outcome.ended ? [outcome.ended] : []));
+      if (ended.length > 0) settled.push(...(await endMessages(tx, epoch, this.#options.clock.now(), ended)));
     }
-    const ended = batch.flatMap((outcome) => (outcome.ended ? [outcome.ended] : []));
-    return ended.length === 0 ? [] : endMessages(tx, this.#options.clock.now(), ended);
+    return settled;
   }
 
-  async #recordSegments(db: Queryable, segments: readonly SubmittedSegment[]): Promise<void> {
+  /** Gives the segments whose receipts had come before. */
+  async #recordSegments(db: Queryable, segments: readonly SubmittedSegment[]): Promise<RecordedSubmissions['arrived']> {
     const recorded = await recordSubmitted(db, segments);
-    if (recorded.stored < segments.length) await this.#recordUnderOwnId(db, segments);
-    if (recorded.arrived.length > 0) await this.#settle(db, recorded.arrived);
+    return recorded.stored < segments.length
+      ? [...recorded.arrived, ...(await this.#recordLeftOver(db, segments))]
+      : recorded.arrived;
   }
 
-  async #settle(db: Queryable, arrived: RecordedSubmissions['arrived']): Promise<void> {
-    const nowMs = this.#options.clock.now();
-    this.#options.onSettled(await settleJoined(db, nowMs, arrived, this.#options.refundUndelivered));
+  /**
+   * In a transaction of its own, after the queue's rows are let go: messages and accounts are locked here. What fails
+   * is left to the sweep, for the segments themselves are recorded.
+   */
+  async #settle(arrived: RecordedSubmissions['arrived']): Promise<void> {
+    if (arrived.length === 0) return;
+    const { clock, log, onSettled, refunds } = this.#options;
+    try {
+      onSettled(await settleJoined(this.#connection, clock.now(), arrived, refunds));
+    } catch (error) {
+      log.warn({ err: error, segments: arrived.length }, 'early receipts were left to the sweep');
+    }
   }
 
-  /** An operator gave an id it had given before: the newer segment waits without one, as if it had not been told. */
-  async #recordUnderOwnId(db: Queryable, segments: readonly SubmittedSegment[]): Promise<void> {
+  /**
+   * Segments whose id somebody else has: a receipt for another recipient steps aside; where it is a segment, the
+   * operator gave the id twice, and the newer one waits without it, as if it had not been told.
+   */
+  async #recordLeftOver(db: Queryable, segments: readonly SubmittedSegment[]): Promise<RecordedSubmissions['arrived']> {
     const waiting = await waitingUnderTheirId(db, segments);
-    const doubled = segments.filter((_, index) => !waiting.has(index));
-    if (doubled.length === 0) return;
-    await recordSubmitted(
-      db,
-      doubled.map((segment) => ({
-        ...segment,
-        operatorMessageId: undefined,
-        detail: `the operator gave the id ${segment.operatorMessageId} twice`,
-      })),
-    );
+    const homeless = segments.filter((_, index) => !waiting.has(index));
+    if (homeless.length === 0) return [];
+    await setReceiptsAside(db, homeless);
+    const taken = new Set(await idsInUse(db, homeless));
+    const again = homeless.map((segment, index) => {
+      const twice = taken.has(index) || homeless.findIndex((other) => sameId(other, segment)) !== index;
+      if (!twice) return { ...segment, detail: 'a receipt for another recipient had this id' };
+      const detail = `the operator gave the id ${segment.operatorMessageId} twice`;
+      return { ...segment, operatorMessageId: undefined, detail };
+    });
+    return (await recordSubmitted(db, again)).arrived;
   }
+}
+
+function sameId(a: SubmittedSegment, b: SubmittedSegment): boolean {
+  return a.operatorId === b.operatorId && a.operatorMessageId === b.operatorMessageId;
 }

@@ -7,16 +7,10 @@ import type { Logger } from '../base/log.ts';
 import { Periodic } from '../base/periodic.ts';
 import { STATES, type State } from '../domain/states.ts';
 import type { Database, StageConnection } from '../store/database.ts';
-import {
-  type DueKeptReceipt,
-  dueKeptReceipts,
-  forgetKept,
-  forgetTimedOut,
-  joinedSegments,
-  settleJoined,
-  timeOutSegments,
-} from '../store/receipts.ts';
+import { type DueKeptReceipt, dueKeptReceipts, forgetKept } from '../store/kept-receipts.ts';
+import { forgetTimedOut, joinedSegments, settleJoined, timeOutSegments } from '../store/receipts.ts';
 import type { SettledRow } from '../store/settlement.ts';
+import type { OperatorDirectory } from './operator-directory.ts';
 import type { Receipt } from './parse-receipt.ts';
 import type { ReceiptIntake } from './receipt.ts';
 
@@ -31,7 +25,10 @@ export class Overdue {
     readonly clock: Clock;
     readonly log: Logger;
     readonly receipts: ReceiptIntake;
-    readonly refundUndelivered: boolean;
+    readonly directory: OperatorDirectory;
+    /** Asks operators that can be asked, before their silence counts. */
+    readonly ask: (nowMs: number) => Promise<void>;
+    readonly refunds: (operatorId: number) => boolean;
     readonly onSettled: (rows: readonly SettledRow[]) => void;
   };
   readonly #connection: StageConnection;
@@ -43,7 +40,9 @@ export class Overdue {
     clock: Clock;
     log: Logger;
     receipts: ReceiptIntake;
-    refundUndelivered: boolean;
+    directory: OperatorDirectory;
+    ask: (nowMs: number) => Promise<void>;
+    refunds: (operatorId: number) => boolean;
     onSettled: (rows: readonly SettledRow[]) => void;
   }) {
     this.#options = options;
@@ -70,14 +69,17 @@ export class Overdue {
   }
 
   async #round(): Promise<boolean> {
-    const nowMs = this.#options.clock.now();
+    const { clock, directory, refunds, onSettled } = this.#options;
+    const nowMs = clock.now();
     const joined = await joinedSegments(this.#connection, nowMs, MAX_BATCH);
     if (joined.length > 0) {
-      this.#options.onSettled(await settleJoined(this.#connection, nowMs, joined, this.#options.refundUndelivered));
+      onSettled(await settleJoined(this.#connection, nowMs, joined, refunds));
     }
     const kept = await this.#retryKept(nowMs);
-    const timedOut = await timeOutSegments(this.#connection, nowMs, MAX_BATCH);
-    if (timedOut.length > 0) this.#options.onSettled(timedOut);
+    await this.#options.ask(nowMs);
+    const refunding = [...directory.all()].map(({ operatorId }) => operatorId).filter(refunds);
+    const timedOut = await timeOutSegments(this.#connection, nowMs, MAX_BATCH, refunding);
+    if (timedOut.length > 0) onSettled(timedOut);
     const ended = timedOut.reduce((sum, row) => sum + row.count, 0);
     return joined.length === MAX_BATCH || kept === MAX_BATCH || ended === MAX_BATCH;
   }
@@ -91,10 +93,7 @@ export class Overdue {
     if (forgotten > 0)
       this.#options.log.warn({ receipts: forgotten }, 'receipts of unknown messages were dropped after three days');
     if (done.length > 0) {
-      await forgetKept(
-        this.#connection,
-        done.map((row) => ({ operatorMessageId: row.id, operatorId: row.operator_id })),
-      );
+      await forgetKept(this.#connection, done);
     }
     return due.length;
   }

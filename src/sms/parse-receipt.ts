@@ -38,7 +38,8 @@ export function parseReceipt(
 ): Receipt | undefined {
   const text = receiptTextOf(message);
   const fields = parseReceiptText(text);
-  const id = message.tlvs.receiptedMessageId || fields?.id;
+  // PostgreSQL's text holds no NUL, and no operator's id does.
+  const id = (message.tlvs.receiptedMessageId || fields?.id)?.split('\0', 1)[0];
   if (!id) return undefined;
   const { messageState } = message.tlvs;
   const fromText = fields?.stat === undefined ? 'pending' : stateOfReceipt(fields.stat);

@@ -10,6 +10,7 @@ import type { Database } from '../store/database.ts';
 import type { EpochHolder } from '../store/node-lease.ts';
 import type { SettledRow } from '../store/settlement.ts';
 import { Acceptance } from './accept.ts';
+import { AskOperator } from './ask-operator.ts';
 import { Dispatch } from './dispatch.ts';
 import { Incoming } from './incoming.ts';
 import { IncomingQuery } from './incoming-query.ts';
@@ -76,17 +77,19 @@ export class SmsPipeline {
     const onQueued = (): void => this.#dispatch.wake();
     this.directory = new OperatorDirectory({ database, lease, log });
     const { directory } = this;
+    const refunds = (operatorId: number): boolean =>
+      directory.find(operatorId)?.settings.refundUndelivered ?? refundUndelivered;
     this.#screening = new Screening({ database, log });
     this.#recorder = new OutcomeRecorder({
       ...shared,
-      refundUndelivered,
+      refunds,
       onSettled,
       onBatch: (rows) => hooks.batch('submit', rows),
     });
     this.#receipts = new ReceiptIntake({
       ...shared,
       directory,
-      refundUndelivered,
+      refunds,
       onSettled,
       onBatch: (rows) => hooks.batch('receipt', rows),
       onReceipt: (operatorId, state) => hooks.received(directory.find(operatorId)?.name ?? String(operatorId), state),
@@ -104,9 +107,12 @@ export class SmsPipeline {
       onSubmitResult: hooks.submitted,
       onLateResponse: (...late) => this.#noteLateResponse(...late),
     });
-    this.#overdue = new Overdue({ ...shared, receipts: this.#receipts, refundUndelivered, onSettled });
-    this.#schedule = new Schedule({ ...shared, onQueued, onSettled });
-    this.#takeOver = new TakeOver({ ...shared, lease, directory, recorder, graceMs: receiptGraceMs });
+    const receipts = this.#receipts;
+    const asker = new AskOperator({ connection: database.stage(), directory, dispatch: this.#dispatch, receipts });
+    const ask = (nowMs: number): Promise<void> => asker.ask(nowMs);
+    this.#overdue = new Overdue({ ...shared, directory, receipts, ask, refunds, onSettled });
+    this.#schedule = new Schedule({ ...shared, graceMs: receiptGraceMs, onQueued, onSettled });
+    this.#takeOver = new TakeOver({ ...shared, lease, graceMs: receiptGraceMs, onQueued });
     this.#reroute = new Reroute({ ...shared, directory, onQueued });
     this.acceptance = new Acceptance({
       ...shared,

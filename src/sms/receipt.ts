@@ -9,14 +9,8 @@ import { type IdTransform, transformId, transformsFor } from '../domain/receipt-
 import { isFinalReceipt } from '../domain/states.ts';
 import { STATUS } from '../smpp/pdu.ts';
 import type { Database, StageConnection } from '../store/database.ts';
-import {
-  type Candidate,
-  candidatesFor,
-  keepReceipts,
-  notePending,
-  settleReceipts,
-  unknownCandidatesFor,
-} from '../store/receipts.ts';
+import { keepReceipts } from '../store/kept-receipts.ts';
+import { type Candidate, candidatesFor, notePending, settleReceipts, unknownCandidatesFor } from '../store/receipts.ts';
 import type { SettledRow } from '../store/settlement.ts';
 import { noteEvents } from '../store/submissions.ts';
 import type { OperatorDirectory } from './operator-directory.ts';
@@ -37,7 +31,8 @@ export interface ReceiptIntakeOptions {
   readonly clock: Clock;
   readonly directory: OperatorDirectory;
   readonly log: Logger;
-  readonly refundUndelivered: boolean;
+  /** Whether what this operator took and could not deliver is refunded. */
+  readonly refunds: (operatorId: number) => boolean;
   readonly onSettled: (rows: readonly SettledRow[]) => void;
   readonly onBatch: (receipts: number) => void;
   readonly onReceipt: (operatorId: number, state: string) => void;
@@ -94,19 +89,31 @@ export class ReceiptIntake {
   /** Receipts that end nothing: gives the places of those whose segment is not known under their id. */
   async #pending(batch: readonly Receipt[], pending: readonly number[], results: Matched[]): Promise<number[]> {
     if (pending.length === 0) return [];
-    const rows = pending.map((place) => {
+    const found = await this.#note(batch, pending, (receipt) => this.#likeliestId(receipt));
+    for (const place of found) results[place] = 'known';
+    // One that is neither final nor ACCEPTD tells nothing that would be worth keeping.
+    return pending.filter((place) => results[place] !== 'known' && at(batch, place).state === 'ACCEPTD');
+  }
+
+  /** Notes the receipts at these places, which end nothing, under the ids given; gives the places whose segment was found. */
+  async #note(
+    batch: readonly Receipt[],
+    wanted: readonly number[],
+    idOf: (receipt: Receipt, place: number) => string,
+  ): Promise<number[]> {
+    if (wanted.length === 0) return [];
+    const rows = wanted.map((place) => {
       const receipt = at(batch, place);
       return {
-        operatorMessageId: this.#likeliestId(receipt),
+        operatorMessageId: idOf(receipt, place),
         operatorId: receipt.operatorId,
+        mobile: receipt.mobile,
         detail: receipt.detail,
         accepted: receipt.state === 'ACCEPTD',
       };
     });
-    const found = new Set(await notePending(this.#connection, this.#options.clock.now(), rows));
-    for (const n of found) results[at(pending, n - 1)] = 'known';
-    // One that is neither final nor ACCEPTD tells nothing that would be worth keeping.
-    return pending.filter((place, index) => !found.has(index + 1) && at(batch, place).state === 'ACCEPTD');
+    const found = await notePending(this.#connection, this.#options.clock.now(), rows);
+    return found.map((n) => at(wanted, n - 1));
   }
 
   async #exact(batch: readonly Receipt[], final: readonly number[], results: Matched[]): Promise<number[]> {
@@ -122,6 +129,7 @@ export class ReceiptIntake {
     wanted: readonly number[],
     idOf: (receipt: Receipt, place: number) => string,
   ): Promise<number[]> {
+    if (wanted.length === 0) return [];
     const arrived = wanted.map((place) => {
       const receipt = at(batch, place);
       return {
@@ -131,7 +139,7 @@ export class ReceiptIntake {
         state: receipt.state,
         doneAtMs: receipt.doneAtMs,
         detail: receipt.detail,
-        refund: this.#refunds(receipt),
+        refund: this.#options.refunds(receipt.operatorId),
       };
     });
     const { found, settled } = await settleReceipts(this.#connection, this.#options.clock.now(), arrived);
@@ -147,12 +155,13 @@ export class ReceiptIntake {
   async #search(batch: readonly Receipt[], wanted: readonly number[], results: Matched[]): Promise<number[]> {
     const left = await this.#noteRepeated(batch, wanted, results);
     const chosen = await this.#choose(batch, left);
-    const settled = await this.#settle(
-      batch,
-      [...chosen.keys()].filter((place) => isFinalReceipt(at(batch, place).state)),
-      (_, place) => chosen.get(place) ?? '',
+    const idOf = (_: Receipt, place: number): string => chosen.get(place) ?? '';
+    const [final, pending] = [true, false].map((wanted) =>
+      [...chosen.keys()].filter((place) => isFinalReceipt(at(batch, place).state) === wanted),
     );
-    for (const place of settled) results[place] = 'known';
+    const settled = await this.#settle(batch, final ?? [], idOf);
+    const noted = await this.#note(batch, pending ?? [], idOf);
+    for (const place of [...settled, ...noted]) results[place] = 'known';
     return left.filter((place) => results[place] !== 'known');
   }
 
@@ -214,16 +223,12 @@ export class ReceiptIntake {
     });
   }
 
+  /** A form that was only learned has to agree with the recipient, so a receipt without one is taken as it is. */
   #likeliestId(receipt: Receipt): string {
     const idForm = this.#options.directory.find(receipt.operatorId)?.settings.idForm ?? 'auto';
-    const transform = this.#learned.get(receipt.operatorId) ?? transformsFor(idForm)[0];
+    const learned = receipt.mobile === undefined ? undefined : this.#learned.get(receipt.operatorId);
+    const transform = learned ?? transformsFor(idForm)[0];
     return (transform && transformId(receipt.id, transform)) ?? receipt.id;
-  }
-
-  #refunds(receipt: Receipt): boolean {
-    if (receipt.state === 'DELIVRD') return false;
-    const own = this.#options.directory.find(receipt.operatorId)?.settings.refundUndelivered;
-    return own ?? this.#options.refundUndelivered;
   }
 
   async #keep(receipts: readonly Receipt[]): Promise<void> {
@@ -254,13 +259,20 @@ function at<Element>(list: readonly Element[], index: number): Element {
   return list[index] as Element;
 }
 
+/** With the recipient: an operator that starts its ids anew gives one to somebody else's message. */
 function recentKey(receipt: Receipt): string {
-  return `${receipt.operatorId}/${receipt.id}`;
+  return `${receipt.operatorId}/${receipt.mobile ?? ''}/${receipt.id}`;
 }
 
-/** The id of the only segment that agrees with the receipt's recipient. */
+/** The id of the only segment that agrees with the receipt's recipient; without one an id in another form proves nothing. */
 function onlyOne(receipt: Receipt, candidates: readonly Candidate[] = []): string | undefined {
-  const agreeing = candidates.filter(({ mobile }) => receipt.mobile === undefined || mobile === receipt.mobile);
+  const agreeing = candidates.filter(({ id, mobile }) =>
+    receipt.mobile === undefined ? sameDigits(id, receipt.id) : mobile === receipt.mobile,
+  );
   const ids = new Set(agreeing.map(({ id }) => id));
   return ids.size === 1 ? agreeing[0]?.id : undefined;
+}
+
+function sameDigits(id: string, given: string): boolean {
+  return transformId(id, 'unpadded') === transformId(given, 'unpadded');
 }

@@ -63,6 +63,7 @@ export class Reroute {
 
   async #moveFrom(operatorId: number): Promise<void> {
     const { clock, database, directory } = this.#options;
+    if (![...directory.all()].some((other) => other.enabled && directory.isUp(other.operatorId))) return;
     let afterRank = BEFORE_ALL_RANKS;
     while (!directory.isUp(operatorId)) {
       const waiting = await waitingFor(database, operatorId, afterRank, MAX_BATCH);

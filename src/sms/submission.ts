@@ -19,7 +19,7 @@ const REGISTERED_DELIVERY_FINAL = 1;
 const RETRY_BASE_MS = 5_000;
 const RETRY_MAX_MS = 60_000;
 /** A submit without an outcome is sent again once at most (design, promise 4). */
-const MAX_RESENDS = 1;
+export const MAX_RESENDS = 1;
 
 export interface SubmissionContext {
   readonly operatorId: number;
@@ -45,6 +45,34 @@ export function segmentsLeft(message: QueuedMessage): number {
 /** The 16-bit user_message_reference of a segment: the second key of its receipt. */
 export function userMessageReference(msgid: number, segment: number): number {
   return (msgid * 8 + segment) % 0x10000;
+}
+
+/**
+ * The last segment of a message that was submitted once, without an outcome, and can't be sent again: it waits for a
+ * receipt. Undefined for every other message.
+ */
+export function unresolvedSegment(
+  message: QueuedMessage,
+  context: { operatorId: number; graceMs: number; nowMs: number; detail: string },
+): SubmittedSegment | undefined {
+  if (message.resends === 0 || segmentsLeft(message) !== 1) return undefined;
+  let segment = 1;
+  while ((message.sentMask & (1 << (segment - 1))) !== 0) segment += 1;
+  return {
+    msgid: message.msgid,
+    operatorId: context.operatorId,
+    segment,
+    segments: message.segments,
+    mobile: message.mobile,
+    operatorMessageId: undefined,
+    reference: userMessageReference(message.msgid, segment),
+    link: '',
+    sequence: 0,
+    submittedAtMs: context.nowMs,
+    overdueAtMs: message.expiresAtMs + context.graceMs,
+    detail: context.detail,
+    last: true,
+  };
 }
 
 export class Submission {

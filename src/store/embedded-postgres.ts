@@ -13,6 +13,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { FeigeError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
+import { Periodic } from '../base/periodic.ts';
 import { lockDataDirectory } from './data-directory-lock.ts';
 import { chooseAccount, findPostgresHome } from './postgres-binaries.ts';
 import { CLUSTER_USER, hasCluster, makeCluster } from './postgres-cluster.ts';
@@ -28,6 +29,7 @@ const ADOPT_POLL_MS = 100;
 /** A free port can be taken between the look and the bind; shared memory of a dying server lingers for a moment. */
 const MAX_START_TRIES = 20;
 const RETRY_PAUSE_MS = 250;
+const WATCH_EVERY_MS = 500;
 
 /** Modest for a laptop, sized for bursts of small commits; durability is untouched (fsync and synchronous_commit stay on). */
 const SETTINGS: ServerSettings = {
@@ -52,7 +54,7 @@ export interface EmbeddedPostgres {
   /** postgres://user:password@127.0.0.1:port/feige */
   url: string;
   /** The postmaster. */
-  processId: number;
+  readonly processId: number;
   /** Whether it was left running by a process that died. */
   adopted: boolean;
   /** Stops the server and gives the data directory free. Clients should have left before. */
@@ -85,13 +87,25 @@ export async function startEmbeddedPostgres(options: {
   const lock = await lockDataDirectory(dataDir);
   try {
     const adopted = await adoptServer(dataDir, options.log);
-    const running = adopted ?? (await launchServer({ ...options, dataDir }));
+    let running = adopted ?? (await launchServer({ ...options, dataDir }));
     await createDatabase(running.note);
+    const watch = new Periodic({
+      everyMs: WATCH_EVERY_MS,
+      run: async () => {
+        running = await keepRunning(running, { ...options, dataDir });
+        return false;
+      },
+      onError: (error) => options.log.error({ err: error }, 'PostgreSQL died and could not be started again'),
+    });
+    watch.start();
     return {
       url: running.note.url,
-      processId: running.server.processId,
+      get processId() {
+        return running.server.processId;
+      },
       adopted: adopted !== undefined,
       stop: async () => {
+        await watch.stop();
         await stopServer(running.server, options.log);
         await lock.release();
       },
@@ -116,6 +130,18 @@ async function prepareDirectory(dataDir: string): Promise<void> {
   } catch (error) {
     throw new FeigeError('DATA_DIR_UNUSABLE', `${dataDir} cannot be used: ${String(error)}`, { cause: error });
   }
+}
+
+/** The same server, or a new one on the same port when it died: those who hold its url notice a short absence. */
+async function keepRunning(
+  running: RunningServer,
+  options: Parameters<typeof launchServer>[0],
+): Promise<RunningServer> {
+  if (isRunning(running.server)) return running;
+  options.log.error({ processId: running.server.processId }, 'PostgreSQL died; it is started again');
+  return (
+    (await adoptServer(options.dataDir, options.log)) ?? (await launchServer({ ...options, port: running.note.port }))
+  );
 }
 
 interface RunningServer {

@@ -39,7 +39,7 @@ export interface Arrival {
   readonly address: string;
   readonly mobile: string;
   readonly text: string;
-  /** Equal for two copies of one message: sender, address, text and reference. */
+  /** Equal for two copies of one message: operator, sender, address, text and reference. */
   readonly fingerprint: string;
   /** When it, or its first segment, came. */
   readonly receivedAtMs: number;
@@ -93,14 +93,27 @@ export async function owePush(
   await db.query(OWE_PUSH, [push.accountId, push.url, push.payload, push.nowMs]);
 }
 
-export interface ArrivedSegment {
-  readonly operatorId: number;
-  readonly mobile: string;
-  readonly address: string;
-  readonly reference: number;
-  readonly total: number;
+export interface ArrivedSegment extends SegmentGroup {
   readonly segment: number;
   readonly text: string;
+}
+
+const FIND_SEGMENT: Statement = {
+  name: 'find-incoming-segment',
+  text: `SELECT body AS text, (extract(epoch FROM joined_at) * 1000)::float8 AS "joinedAtMs" FROM incoming_segments
+         WHERE operator_id = $1 AND mobile = $2 AND address = $3 AND reference = $4 AND total = $5 AND segment = $6`,
+};
+
+/** What is stored in this segment's place: waiting for the others, or (`joinedAtMs`) shown already. */
+export async function findSegment(
+  db: Queryable,
+  segment: ArrivedSegment,
+): Promise<{ text: string; joinedAtMs: number | null } | undefined> {
+  const rows = await db.query<{ text: string; joinedAtMs: number | null }>(FIND_SEGMENT, [
+    ...keyOf(segment),
+    segment.segment,
+  ]);
+  return rows[0];
 }
 
 const STORE_SEGMENT: Statement = {
@@ -111,16 +124,7 @@ const STORE_SEGMENT: Statement = {
 };
 
 export async function storeSegment(db: Queryable, segment: ArrivedSegment, nowMs: number): Promise<void> {
-  await db.query(STORE_SEGMENT, [
-    segment.operatorId,
-    segment.mobile,
-    segment.address,
-    segment.reference,
-    segment.total,
-    segment.segment,
-    segment.text,
-    nowMs,
-  ]);
+  await db.query(STORE_SEGMENT, [...keyOf(segment), segment.segment, segment.text, nowMs]);
 }
 
 export interface SegmentGroup {
@@ -131,44 +135,77 @@ export interface SegmentGroup {
   readonly total: number;
 }
 
-const TAKE_GROUP: Statement = {
-  name: 'take-incoming-group',
-  text: `
-WITH present AS (
-  SELECT segment FROM incoming_segments
-  WHERE operator_id = $1 AND mobile = $2 AND address = $3 AND reference = $4 AND total = $5
-  FOR UPDATE
-)
-DELETE FROM incoming_segments
-WHERE operator_id = $1 AND mobile = $2 AND address = $3 AND reference = $4 AND total = $5
-  AND ($6 OR (SELECT count(*) FROM present) >= $5)
-RETURNING segment, body AS text, (extract(epoch FROM received_at) * 1000)::float8 AS "receivedAtMs"`,
-};
-
-/** Takes the segments of one message out, if all of them are there or `incomplete` is enough. */
-export function takeGroup(
-  db: Queryable,
-  group: SegmentGroup,
-  incomplete: boolean,
-): Promise<{ segment: number; text: string; receivedAtMs: number }[]> {
-  return db.query(TAKE_GROUP, [
-    group.operatorId,
-    group.mobile,
-    group.address,
-    group.reference,
-    group.total,
-    incomplete,
-  ]);
+interface TakenSegment {
+  readonly segment: number;
+  readonly text: string;
+  readonly receivedAtMs: number;
 }
 
-const OLD_GROUPS: Statement = {
-  name: 'old-incoming-groups',
-  text: `SELECT operator_id AS "operatorId", mobile, address, reference, total FROM incoming_segments
-         GROUP BY operator_id, mobile, address, reference, total
-         HAVING min(received_at) <= to_timestamp($1 / 1000.0) LIMIT 100`,
+function keyOf(group: SegmentGroup): [number, string, string, number, number] {
+  return [group.operatorId, group.mobile, group.address, group.reference, group.total];
+}
+
+const OF_GROUP = 'operator_id = $1 AND mobile = $2 AND address = $3 AND reference = $4 AND total = $5';
+const TAKEN = 'segment, body AS text, (extract(epoch FROM received_at) * 1000)::float8 AS "receivedAtMs"';
+
+const JOIN_GROUP: Statement = {
+  name: 'join-incoming-group',
+  text: `
+WITH present AS (
+  SELECT segment FROM incoming_segments WHERE ${OF_GROUP} AND joined_at IS NULL ORDER BY segment FOR UPDATE
+)
+UPDATE incoming_segments SET joined_at = to_timestamp($6 / 1000.0)
+WHERE ${OF_GROUP} AND joined_at IS NULL AND (SELECT count(*) FROM present) >= $5
+RETURNING ${TAKEN}`,
 };
 
-/** Messages whose first segment came before `beforeMs` and which are still not whole. */
-export function oldGroups(db: Queryable, beforeMs: number): Promise<SegmentGroup[]> {
-  return db.query<SegmentGroup>(OLD_GROUPS, [beforeMs]);
+/** The segments of a message of which all are there, from now on joined; none while some are missing. */
+export function joinGroup(db: Queryable, group: SegmentGroup, nowMs: number): Promise<TakenSegment[]> {
+  return db.query<TakenSegment>(JOIN_GROUP, [...keyOf(group), nowMs]);
+}
+
+const TAKE_GROUP: Statement = {
+  name: 'take-incoming-group',
+  text: `DELETE FROM incoming_segments WHERE ${OF_GROUP} AND joined_at IS NULL RETURNING ${TAKEN}`,
+};
+
+/** Takes out the segments of a message that is not waited for any longer. */
+export function takeGroup(db: Queryable, group: SegmentGroup): Promise<TakenSegment[]> {
+  return db.query<TakenSegment>(TAKE_GROUP, keyOf(group));
+}
+
+const FORGET_GROUP: Statement = {
+  name: 'forget-incoming-group',
+  text: `DELETE FROM incoming_segments WHERE ${OF_GROUP} AND joined_at IS NOT NULL`,
+};
+
+/** Drops the segments of a message that was shown. */
+export async function forgetGroup(db: Queryable, group: SegmentGroup): Promise<void> {
+  await db.query(FORGET_GROUP, keyOf(group));
+}
+
+const FORGET_JOINED: Statement = {
+  name: 'forget-joined-segments',
+  text: 'DELETE FROM incoming_segments WHERE joined_at <= to_timestamp($1 / 1000.0)',
+};
+
+/** Drops segments that were shown before `beforeMs`. */
+export async function forgetJoined(db: Queryable, beforeMs: number): Promise<void> {
+  await db.query(FORGET_JOINED, [beforeMs]);
+}
+
+const DUE_GROUPS: Statement = {
+  name: 'due-incoming-groups',
+  text: `SELECT operator_id AS "operatorId", mobile, address, reference, total, count(*) >= total AS whole FROM incoming_segments
+         WHERE joined_at IS NULL
+         GROUP BY operator_id, mobile, address, reference, total
+         HAVING min(received_at) <= to_timestamp($1 / 1000.0) OR count(*) >= total LIMIT 100`,
+};
+
+/**
+ * Messages whose first segment came before `beforeMs` and which are still not whole, and whole ones whose last two
+ * segments came to two nodes at once.
+ */
+export function dueGroups(db: Queryable, beforeMs: number): Promise<(SegmentGroup & { whole: boolean })[]> {
+  return db.query(DUE_GROUPS, [beforeMs]);
 }

@@ -4,7 +4,7 @@
  * node takes over what the dead epoch held.
  */
 import type { FollowingClock } from '../base/clock.ts';
-import type { Database, Queryable, Statement } from './database.ts';
+import type { Database, Queryable, StageConnection, Statement } from './database.ts';
 
 const RENEW_EVERY_MS = 2_000;
 const LEASE_MS = 8_000;
@@ -54,13 +54,27 @@ export async function deadEpochs(db: Queryable): Promise<number[]> {
   return (await db.query<{ epoch: number }>(DEAD_EPOCHS, [])).map((row) => row.epoch);
 }
 
+// A claim that was held up in the middle can be committed after its epoch was taken over and forgotten.
+const FORGOTTEN_EPOCHS: Statement = {
+  name: 'forgotten-epochs',
+  text: `SELECT DISTINCT claimed_by AS epoch
+         FROM (SELECT claimed_by FROM queue UNION ALL SELECT claimed_by FROM outbox) AS claims
+         WHERE claimed_by IS NOT NULL AND NOT EXISTS (SELECT FROM nodes WHERE epoch = claimed_by)`,
+};
+
+/** Epochs that hold claims although nothing else is known of them. Reads the whole queue: ask rarely. */
+export async function forgottenEpochs(db: Queryable): Promise<number[]> {
+  return (await db.query<{ epoch: number }>(FORGOTTEN_EPOCHS, [])).map((row) => row.epoch);
+}
+
 /** Forgets an epoch that holds nothing any more. */
 export async function forgetEpoch(db: Queryable, epoch: number): Promise<void> {
   await db.query(FORGET_EPOCH, [epoch]);
 }
 
 export class NodeLease implements EpochHolder {
-  readonly #database: Database;
+  /** Its own: a renewal must not wait behind look-ups. */
+  readonly #connection: StageConnection;
   readonly #clock: FollowingClock;
   readonly #name: string;
   readonly #alone: boolean;
@@ -79,7 +93,7 @@ export class NodeLease implements EpochHolder {
     alone?: boolean;
     onLost?: () => void;
   }) {
-    this.#database = options.database;
+    this.#connection = options.database.stage();
     this.#clock = options.clock;
     this.#name = options.name;
     this.#alone = options.alone ?? false;
@@ -89,13 +103,12 @@ export class NodeLease implements EpochHolder {
   epoch(): number | undefined {
     if (this.#epoch === undefined) return undefined;
     if (performance.now() < this.#deadlineMs) return this.#epoch;
-    this.#epoch = undefined;
-    this.#onLost();
+    this.#lose();
     return undefined;
   }
 
   async start(): Promise<void> {
-    if (this.#alone) await this.#database.query(EXPIRE_LEASES, [null, this.#name]);
+    if (this.#alone) await this.#connection.query(EXPIRE_LEASES, [null, this.#name]);
     await this.#renew();
     this.#timer = setInterval(() => {
       this.epoch();
@@ -115,27 +128,39 @@ export class NodeLease implements EpochHolder {
     const epoch = this.#epoch;
     this.#epoch = undefined;
     // The row stays until somebody has looked for claims that could not be released.
-    if (epoch !== undefined) await this.#database.query(EXPIRE_LEASES, [epoch, null]).catch(() => {});
+    if (epoch !== undefined) await this.#connection.query(EXPIRE_LEASES, [epoch, null]).catch(() => {});
+    await this.#connection.stop();
   }
 
   async #renew(): Promise<void> {
     const askedMs = performance.now();
-    const [clock] = await this.#database.query<{ now_ms: number }>(READ_CLOCK, []);
+    const [clock] = await this.#connection.query<{ now_ms: number }>(READ_CLOCK, []);
     if (clock) this.#clock.follow(clock.now_ms, performance.now() - askedMs);
     const startedMs = performance.now();
     const held = this.epoch();
     const rows = await (held === undefined
-      ? this.#database.query<{ epoch: number }>(TAKE_LEASE, [this.#name, LEASE_MS])
-      : this.#database.query<{ epoch: number }>(RENEW_LEASE, [held, LEASE_MS]));
+      ? this.#connection.query<{ epoch: number }>(TAKE_LEASE, [this.#name, LEASE_MS])
+      : this.#connection.query<{ epoch: number }>(RENEW_LEASE, [held, LEASE_MS]));
     const epoch = rows[0]?.epoch;
-    if (this.#stopped && held === undefined && epoch !== undefined) await forgetEpoch(this.#database, epoch);
+    const isNew = held === undefined;
+    if (this.#stopped && isNew && epoch !== undefined) await forgetEpoch(this.#connection, epoch);
     if (this.#stopped) return;
-    if (epoch === undefined && held !== undefined) {
-      this.#epoch = undefined;
-      this.#onLost();
+    // An answer that comes after the local deadline comes too late: what the epoch held was dropped meanwhile.
+    if (!isNew && this.epoch() !== held) {
+      await this.#connection.query(EXPIRE_LEASES, [held, null]);
+      return;
+    }
+    if (epoch === undefined) {
+      this.#lose();
       return;
     }
     this.#epoch = epoch;
     this.#deadlineMs = startedMs + LEASE_MS - SAFETY_MS;
+  }
+
+  #lose(): void {
+    if (this.#epoch === undefined) return;
+    this.#epoch = undefined;
+    this.#onLost();
   }
 }

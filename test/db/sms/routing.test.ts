@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseOperatorSettings } from '../../../src/domain/operator-settings.ts';
 import { addOperator } from '../../../src/store/operators.ts';
-import { startSmsNode } from '../../harness/sms-node.ts';
+import { eventually, startSmsNode } from '../../harness/sms-node.ts';
 
 test('what waits for an operator whose links are down goes out through the next one', async () => {
   const node = await startSmsNode({ operatorSettings: { priority: 200 } });
@@ -25,6 +25,48 @@ test('what waits for an operator whose links are down goes out through the next 
     assert.ok((await node.events(100_000_777)).some((event) => event.kind === 'rerouted'));
     const direct = await node.sendAccepted('0911222333', 'straight to the one that is up');
     assert.equal(await node.finalState(direct, '0911222333'), 'DELIVRD');
+  } finally {
+    await node.stop();
+  }
+});
+
+test('the longest prefix and then the lowest priority among the operators that are up carry a message', async () => {
+  const node = await startSmsNode({ operatorSettings: { priority: 50 } });
+  const add = async (name: string, prefixes: string[], priority: number): Promise<void> => {
+    const parsed = parseOperatorSettings({
+      host: '127.0.0.1',
+      port: node.simulatorPort,
+      systemId: 'feige',
+      password: 'simulate',
+      prefixes,
+      priority,
+    });
+    assert.ok(parsed.ok);
+    assert.equal((await addOperator(node.database, { name, enabled: true, settings: parsed.settings })).kind, 'added');
+  };
+  try {
+    await add('preferred', [''], 10);
+    await add('mobile', ['8869112'], 900);
+    const linkOf = async (mobile: string): Promise<string> => {
+      const msgid = await node.sendAccepted(mobile, 'which way?');
+      const sent = await eventually('the submit', async () => {
+        const [row] = await node.rows<{ link: string }>(
+          "SELECT link FROM message_events WHERE kind = 'submitted' AND msgid = $1",
+          [msgid],
+        );
+        return row;
+      });
+      return sent.link;
+    };
+    await eventually('all links', async () =>
+      (await node.rows('SELECT 1 FROM link_slots WHERE bound')).length === 3 ? true : undefined,
+    );
+    await node.pipeline.directory.refresh();
+    assert.equal(await linkOf('0911222333'), 'mobile/0');
+    assert.equal(await linkOf('0922333444'), 'preferred/0');
+    await node.rows("UPDATE operators SET enabled = false, version = version + 1 WHERE name = 'preferred'");
+    await node.pipeline.directory.refresh();
+    assert.equal(await linkOf('0922333444'), 'simulator/0');
   } finally {
     await node.stop();
   }

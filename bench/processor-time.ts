@@ -1,0 +1,54 @@
+/** Processor time and memory of other processes, from /proc; zero where there is no /proc. */
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** USER_HZ, which is 100 on every Linux that Node runs on. */
+const TICKS_PER_SECOND = 100;
+const KIB_PER_MIB = 1_024;
+/** proc_pid_stat(5), counted from the field after the command's closing parenthesis. */
+const PARENT_FIELD = 1;
+const USER_TICKS_FIELD = 11;
+const CHILDREN_SYSTEM_TICKS_FIELD = 14;
+
+function readStat(processId: number | string): readonly string[] {
+  try {
+    const stat = readFileSync(`/proc/${processId}/stat`, 'latin1');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return [];
+  }
+}
+
+/** Of the process and of its children that have ended. */
+function ownSeconds(fields: readonly string[]): number {
+  const ticks = fields.slice(USER_TICKS_FIELD, CHILDREN_SYSTEM_TICKS_FIELD + 1);
+  return ticks.reduce((sum, count) => sum + Number(count), 0) / TICKS_PER_SECOND;
+}
+
+/** Processor seconds of the process and all its children so far. */
+export function processorSeconds(processId: number, options: { children: boolean }): number {
+  let seconds = ownSeconds(readStat(processId));
+  if (!options.children) return seconds;
+  for (const name of listProcesses()) {
+    const fields = readStat(name);
+    if (fields[PARENT_FIELD] === String(processId)) seconds += ownSeconds(fields);
+  }
+  return seconds;
+}
+
+function listProcesses(): string[] {
+  try {
+    return readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  } catch {
+    return [];
+  }
+}
+
+/** The most memory that the process ever had resident. */
+export function peakResidentMiB(processId: number): number {
+  try {
+    const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${processId}/status`, 'latin1'))?.[1];
+    return Math.round(Number(peak ?? 0) / KIB_PER_MIB);
+  } catch {
+    return 0;
+  }
+}

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import pg from 'pg';
+import { acceptBatch } from '../../src/store/acceptance.ts';
+import { Database, type Parameter, type Queryable, type Statement } from '../../src/store/database.ts';
+import { deleteScheduledMessage, findMessage } from '../../src/store/messages.ts';
+import { dueKeptReceipts, keepReceipts, setReceiptsAside } from '../../src/store/kept-receipts.ts';
+import { makePartitions } from '../../src/store/partitions.ts';
+import { claim, expireQueued, findExpired, giveBack, promoteDue, releaseStrays } from '../../src/store/queue.ts';
+import { settleReceipts, timeOutSegments } from '../../src/store/receipts.ts';
+import { endMessages, recordSubmitted } from '../../src/store/submissions.ts';
+import { holdExpired } from '../../src/store/unknown-outcomes.ts';
+import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
+
+/** Takes statements down instead of running them. */
+class Recorder implements Queryable {
+  readonly statements: Statement[] = [];
+
+  query<Row>(statement: Statement, _parameters: readonly Parameter[]): Promise<Row[]> {
+    this.statements.push(statement);
+    return Promise.resolve([]);
+  }
+}
+
+const returned = { msgid: 1, sentMask: 0, reference: undefined, attempts: 0, resends: 0 };
+const HOT: [string, (db: Queryable) => Promise<unknown>][] = [
+  ['accept', (db) => acceptBatch(db, 0, [])],
+  ['claim', (db) => claim(db, { epoch: 1, operatorId: 1, fromRank: 0, limit: 1 })],
+  [
+    'give back',
+    (db) =>
+      giveBack(db, 1, [
+        { ...returned, dueAtMs: undefined },
+        { ...returned, dueAtMs: 1 },
+      ]),
+  ],
+  ['hold expired', (db) => holdExpired(db, 0, [], 1)],
+  ['release strays', (db) => releaseStrays(db, { epoch: 1, operatorId: 1, known: [] })],
+  ['promote', (db) => promoteDue(db, 0, 1)],
+  ['find expired', (db) => findExpired(db, 0, 0, 1)],
+  ['expire', (db) => expireQueued(db, 0, [])],
+  ['record submitted', (db) => recordSubmitted(db, [])],
+  ['end', (db) => endMessages(db, 1, 0, [])],
+  ['settle receipts', (db) => settleReceipts(db, 0, [])],
+  ['keep receipts', (db) => keepReceipts(db, 0, [])],
+  ['due kept receipts', (db) => dueKeptReceipts(db, 0, 1)],
+  ['set receipts aside', (db) => setReceiptsAside(db, [])],
+  ['time out', (db) => timeOutSegments(db, 0, 1, [])],
+  ['find', (db) => findMessage(db, 1)],
+  ['delete scheduled', (db) => deleteScheduledMessage(db, 0, { msgid: 1, accountId: 1, mobile: '' })],
+];
+
+let testDatabase: TestDatabase;
+let client: pg.Client;
+before(async () => {
+  testDatabase = await createTestDatabase();
+  const database = new Database(testDatabase.url);
+  await makePartitions(database);
+  await database.stop();
+  client = new pg.Client({
+    connectionString: testDatabase.url,
+    options: '-c jit=off -c enable_seqscan=off -c enable_mergejoin=off -c enable_hashjoin=off',
+  });
+  await client.connect();
+});
+after(async () => {
+  await client.end();
+  await testDatabase.drop();
+});
+
+for (const [name, run] of HOT) {
+  test(`the plan of «${name}» reads no large table from end to end, empty as it may have been when it was made`, async () => {
+    const recorder = new Recorder();
+    await run(recorder);
+    assert.ok(recorder.statements.length > 0);
+    for (const statement of recorder.statements) {
+      const { rows } = await client.query<{ 'QUERY PLAN': string }>(`EXPLAIN (GENERIC_PLAN) ${statement.text}`);
+      const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+      const large = /(queue|deferred|in_flight|outbox|accounts|ledger|long_messages|messages_\d+|message_events_\d+)/;
+      const scans = plan.split('\n').filter((line) => /Seq Scan on/.test(line) && large.test(line));
+      assert.deepEqual(scans, [], plan);
+    }
+  });
+}

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { parseOperatorSettings } from '../../../src/domain/operator-settings.ts';
+import { endMessages } from '../../../src/store/submissions.ts';
+import { addOperator } from '../../../src/store/operators.ts';
+import { eventually, moveTime, type SmsNode, startSmsNode } from '../../harness/sms-node.ts';
+import { storeQueued } from '../../harness/stored-message.ts';
+
+const MOBILE = '0911222333';
+/** Of no prefix that an operator carries: it can't be moved to another. */
+const NOWHERE = '85291234567';
+
+let node: SmsNode;
+let downId: number;
+before(async () => {
+  node = await startSmsNode({ operatorSettings: { prefixes: ['886'] }, receiptGraceMs: 60_000 });
+  const settings = parseOperatorSettings({ host: '127.0.0.1', port: 1, systemId: 'x', password: 'x', prefixes: ['1'] });
+  assert.ok(settings.ok);
+  const added = await addOperator(node.database, { name: 'down', enabled: false, settings: settings.settings });
+  assert.equal(added.kind, 'added');
+  downId = added.kind === 'added' ? added.operator.operatorId : 0;
+});
+after(() => node.stop());
+
+async function stateOf(msgid: number): Promise<{ state: string; refunded: number } | undefined> {
+  const [row] = await node.rows<{ state: string; refunded: number }>(
+    'SELECT state, refunded FROM messages WHERE msgid = $1 AND state IS NOT NULL',
+    [msgid],
+  );
+  return row;
+}
+
+test('a claim whose answer was lost does not keep its messages for ever', async () => {
+  const epoch = node.lease.epoch() ?? 0;
+  const lost = await storeQueued(node, { msgid: 100_000_701, claimedBy: epoch });
+  let claimed = 0;
+  await node.database.transaction(async (tx) => {
+    // The claim waits for this row, and its connection is cut while it does.
+    await tx.query({ name: 'hold-operator', text: 'SELECT 1 FROM operators WHERE operator_id = $1 FOR UPDATE' }, [
+      node.operatorId,
+    ]);
+    claimed = await node.sendAccepted(MOBILE, 'claimed in vain');
+    await eventually('a claim that waits', async () => {
+      const cut = await node.rows(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%UPDATE operators SET rank%'`,
+      );
+      return cut.length > 0 ? true : undefined;
+    });
+  });
+  assert.equal(await node.finalState(claimed, MOBILE), 'DELIVRD');
+  assert.equal(await node.finalState(lost, MOBILE), 'DELIVRD');
+  const kinds = (await node.events(lost)).map((event) => event.kind);
+  assert.ok(!kinds.includes('outcome-unknown'), 'it was never handed to a link');
+});
+
+test('an outcome of an epoch that lost the message ends nothing', async () => {
+  const msgid = await storeQueued(node, { msgid: 100_000_702, mobile: NOWHERE, operatorId: downId, claimedBy: 4_000 });
+  const ended = {
+    msgid,
+    state: 'REJECTD',
+    refund: true,
+    event: 'refused',
+    operatorId: undefined,
+    segment: undefined,
+    link: undefined,
+    sequence: undefined,
+    status: undefined,
+    detail: undefined,
+  };
+  assert.deepEqual(await endMessages(node.database, 3_999, node.clock.now(), [ended]), []);
+  assert.equal(await stateOf(msgid), undefined);
+  assert.equal((await endMessages(node.database, 4_000, node.clock.now(), [ended])).length, 1);
+  assert.deepEqual(await stateOf(msgid), { state: 'REJECTD', refunded: 1 });
+});
+
+test('what expires untouched is refunded, what may have arrived is not', async () => {
+  const untouched = await storeQueued(node, {
+    msgid: 100_000_703,
+    mobile: NOWHERE,
+    operatorId: downId,
+    expiresInMs: 0,
+  });
+  const partly = await storeQueued(node, {
+    msgid: 100_000_704,
+    mobile: NOWHERE,
+    operatorId: downId,
+    segments: 3,
+    resends: 1,
+    expiresInMs: 0,
+  });
+  const whole = await storeQueued(node, {
+    msgid: 100_000_705,
+    mobile: NOWHERE,
+    operatorId: downId,
+    resends: 1,
+    expiresInMs: 0,
+  });
+  const expired = async (msgid: number) => eventually(`the end of ${msgid}`, () => stateOf(msgid));
+  assert.deepEqual(await expired(untouched), { state: 'EXPIRED', refunded: 1 });
+  assert.deepEqual(await expired(partly), { state: 'EXPIRED', refunded: 0 });
+  await eventually('the one of unknown outcome to wait for a receipt', async () => {
+    const waiting = await node.rows('SELECT 1 FROM in_flight WHERE msgid = $1 AND outcome_unknown', [whole]);
+    return waiting.length > 0 ? true : undefined;
+  });
+  assert.equal(await stateOf(whole), undefined);
+  await moveTime(node, 120_000);
+  assert.deepEqual(await expired(whole), { state: 'UNKNOWN', refunded: 0 });
+});
+
+test('a message of an operator that was removed does not hold up what is due', async () => {
+  await node.rows(
+    `INSERT INTO deferred (msgid, due_at, why, operator_id, account_id, mobile, body, segments, accepted_at, expires_at)
+     VALUES (100000706, now(), 'scheduled', 999, ${node.accountId}, '${NOWHERE}', 'orphan', 1, now(), now() + interval '1 hour')`,
+  );
+  const msgid = await node.sendAccepted(MOBILE, 'due behind it', { dueAtMs: node.clock.now() + 500 });
+  assert.equal(await node.finalState(msgid, MOBILE), 'DELIVRD');
+});
