@@ -117,7 +117,7 @@ function createCommand(): Command {
   return withSettings(
     new Command('create')
       .description('make an account')
-      .requiredOption('--username <name>', '1 to 32 letters, digits, "_", ".", "-" or "@"')
+      .requiredOption('--username <name>', '1 to 32 characters: letters, digits, "_", ".", "-", "@"')
       .addOption(password)
       .addOption(passwordStdin)
       .addOption(new Option('--points <number>', 'points to begin with').argParser(parsePoints).default(0)),
@@ -131,7 +131,7 @@ function createCommand(): Command {
       const { username, points } = options;
       if (!isWellFormedUsername(username)) {
         throw new CommandFailure(
-          'the username must be 1 to 32 letters, digits, "_", ".", "-" or "@" in length',
+          'the username must be 1 to 32 characters, each a letter, a digit, "_", ".", "-" or "@"',
           EXIT_USAGE,
         );
       }

@@ -131,12 +131,12 @@ function showCommand(): Command {
 
 function removeCommand(): Command {
   return new Command('remove')
-    .description('remove an operator to which no message holds on any more')
+    .description('disable an operator, and remove it if no message holds on to it any more')
     .argument('<name>', 'the operator')
     .addOption(jsonOption())
     .addHelpText(
       'after',
-      '\nAn operator in use is disabled first, which takes 5 seconds to reach every running node. While messages wait\nfor it or for its receipts it stays, disabled; run the command again when they are done.',
+      '\nAn operator in use is disabled first, which takes 5 seconds to reach every running node. While messages wait\nfor it or for its receipts it stays, disabled; run the command again when they are done, or switch it on again:\n  feige operator set NAME --enabled on',
     )
     .action(async (name: string, options: JsonOption) => {
       const { hasLiveNode, removeOperator, updateOperator } = await import('../store/operators.ts');
@@ -154,7 +154,7 @@ function removeCommand(): Command {
           throw new CommandFailure(`somebody enabled ${name} meanwhile; it was not removed`);
         case 'busy':
           throw new CommandFailure(
-            `${name} is disabled, but not removed: ${count(removed.queued + removed.deferred, 'message')} waiting for it, ${count(removed.inFlight, 'segment')} without a receipt; try again when they are done`,
+            `${name} is disabled, but not removed: ${count(removed.queued + removed.deferred, 'message')} waiting for it, ${count(removed.inFlight, 'segment')} without a receipt; try again when they are done, or switch it on again with "operator set ${name} --enabled on"`,
           );
         case 'removed':
           print(options, { name, removed: true }, () => `${name} is removed`);

@@ -20,7 +20,20 @@ export async function requireConfig(): Promise<Config> {
 export async function findDatabaseUrl(config: Config): Promise<string | undefined> {
   if (config.databaseUrl !== undefined) return config.databaseUrl;
   const { findRunningEmbeddedPostgres } = await import('../store/embedded-postgres.ts');
-  return findRunningEmbeddedPostgres(config.dataDir);
+  try {
+    return await findRunningEmbeddedPostgres(config.dataDir);
+  } catch (error) {
+    if (!isPermissionDenied(error)) throw error;
+    throw new CommandFailure(
+      `the data directory ${config.dataDir} belongs to another user; run this as the user the platform runs as`,
+    );
+  }
+}
+
+/** As the cause of the fault that the embedded PostgreSQL's room makes of it. */
+function isPermissionDenied(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && 'code' in cause && cause.code === 'EACCES';
 }
 
 /** Runs `work` with the platform's database and leaves it afterwards, whatever happened. */

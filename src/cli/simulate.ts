@@ -35,8 +35,8 @@ export function simulateCommand(): Command {
         .default(0),
     )
     .option('--data-dir <directory>', 'where its journal lies; DATA_DIR/simulator unless given')
-    .option('--system-id <text>', 'the system_id that binds have to give; any unless given')
-    .option('--password <text>', 'the password that binds have to give; any unless given')
+    .option('--system-id <text>', 'the system_id that binds have to give; feige unless given')
+    .option('--password <text>', 'the password that binds have to give; simulate unless given')
     .addOption(new Option('--latency-ms <number>', 'until a submit is answered').argParser(milliseconds))
     .addOption(new Option('--receipt-delay-ms <number>', 'from the answer to the receipt').argParser(milliseconds))
     .addOption(

@@ -68,7 +68,8 @@ final AS (
   SELECT account_id, ${now}, 'refund', refunded, 1, msgid, msgid FROM final WHERE refund AND refunded > 0
 ), told AS (
   INSERT INTO message_events (msgid, at, kind, detail)
-  SELECT msgid, ${now}, 'refund', refunded || ' points' FROM final WHERE refund AND refunded > 0
+  SELECT msgid, ${now}, 'refund', refunded || CASE refunded WHEN 1 THEN ' point' ELSE ' points' END
+  FROM final WHERE refund AND refunded > 0
 )`;
 }
 

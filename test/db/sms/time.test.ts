@@ -32,6 +32,8 @@ test('a scheduled message that is deleted is refunded and ends as DELETED, once'
   assert.equal(await node.pipeline.messages.deleteScheduled(message), false);
   assert.equal(await node.finalState(msgid, '0911222333'), 'DELETED');
   assert.equal(await node.balance(), balance);
+  const refund = (await node.events(msgid)).find((event) => event.kind === 'refund');
+  assert.equal(refund?.detail, '1 point');
 });
 
 test('without a final receipt a message ends as ACCEPTD or UNKNOWN, and a late receipt corrects UNKNOWN', async () => {
