@@ -11,6 +11,8 @@ export interface PeriodicOptions {
   /** True when more work is waiting: then it runs again at once. */
   readonly run: () => Promise<boolean>;
   readonly onError: (error: unknown) => void;
+  /** False: waiting for the next run does not keep the process alive. */
+  readonly keepsAlive?: boolean;
 }
 
 export class Periodic {
@@ -41,6 +43,7 @@ export class Periodic {
     this.#timer = setTimeout(() => {
       this.#running = this.#once();
     }, delayMs);
+    if (this.#options.keepsAlive === false) this.#timer.unref();
   }
 
   async #once(): Promise<void> {

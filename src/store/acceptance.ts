@@ -3,6 +3,7 @@
  * safe to run again after a connection was lost in COMMIT.
  */
 import type { Queryable, StageConnection, Statement } from './database.ts';
+import { recountPoints } from './running-points.ts';
 
 export interface AcceptRow {
   readonly msgid: number;
@@ -140,17 +141,7 @@ export function acceptBatchAgain(
     const stored = await tx.query<{ msgid: number }>(STORED_MSGIDS, [rows.map((row) => row.msgid)]);
     const known = new Set(stored.map((row) => row.msgid));
     const missing = rows.filter((row) => !known.has(row.msgid));
-    return missing.length === 0 ? [] : acceptBatch(tx, nowMs, withoutStored(missing));
-  });
-}
-
-/** The sums anew: what is stored already was charged, and must not count against what is left of the balance. */
-function withoutStored(missing: readonly AcceptRow[]): AcceptRow[] {
-  const points = new Map<number, number>();
-  return missing.map((row) => {
-    const runningPoints = (points.get(row.accountId) ?? 0) + row.points;
-    points.set(row.accountId, runningPoints);
-    return { ...row, runningPoints };
+    return missing.length === 0 ? [] : acceptBatch(tx, nowMs, recountPoints(missing));
   });
 }
 

@@ -4,6 +4,7 @@
  */
 import type { CallState } from '../domain/voice-codes.ts';
 import type { Queryable, StageConnection, Statement } from './database.ts';
+import { recountPoints } from './running-points.ts';
 
 export interface CallRow {
   readonly msgid: number;
@@ -136,7 +137,7 @@ export function acceptCallsAgain(
     const stored = await tx.query<{ msgid: number }>(STORED, [rows.map((row) => row.msgid)]);
     const known = new Set(stored.map((row) => row.msgid));
     const missing = rows.filter((row) => !known.has(row.msgid));
-    return missing.length === 0 ? [] : acceptCalls(tx, nowMs, missing);
+    return missing.length === 0 ? [] : acceptCalls(tx, nowMs, recountPoints(missing));
   });
 }
 

@@ -91,6 +91,7 @@ export async function startEmbeddedPostgres(options: {
     await createDatabase(running.note);
     const watch = new Periodic({
       everyMs: WATCH_EVERY_MS,
+      keepsAlive: false,
       run: async () => {
         running = await keepRunning(running, { ...options, dataDir });
         return false;
