@@ -125,7 +125,7 @@ async function start(config: Config, log: Logger, stops: StopList): Promise<Plat
     acceptLingerMs: config.acceptLingerMs,
     receiptGraceMs: config.receiptGraceSeconds * 1000,
     refundUndelivered: config.refundUndelivered,
-    hooks: smsHooks(metrics, () => callbacks.wake()),
+    hooks: smsHooks(metrics, callbacks),
   });
   const voice = new VoicePipeline({
     database,
@@ -307,7 +307,7 @@ function bracketed(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-function smsHooks(metrics: Metrics, callbackOwed: () => void): SmsHooks {
+function smsHooks(metrics: Metrics, callbacks: CallbackDelivery): SmsHooks {
   return {
     batch: (stage, rows) => metrics.batchRows.observe({ stage }, rows),
     submitted: (operator, result) => metrics.submits.of(operator, result).add(),
@@ -317,7 +317,8 @@ function smsHooks(metrics: Metrics, callbackOwed: () => void): SmsHooks {
         for (const latencyMs of row.latencies_ms) metrics.deliverySeconds.observe(latencyMs / 1000);
     },
     unresolved: () => metrics.unresolvedCommits.add(),
-    callbackOwed,
+    callbackOwed: () => callbacks.wake(),
+    callbackHolder: () => callbacks.holder(),
   };
 }
 

@@ -6,11 +6,21 @@
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
+import { StrayWatch } from '../base/stray-watch.ts';
 import type { OutgoingClient } from '../outgoing/client.ts';
 import type { Outcome } from '../outgoing/exchange.ts';
 import type { Database, StageConnection } from '../store/database.ts';
 import type { EpochHolder } from '../store/node-lease.ts';
-import { type Callback, claimOpen, claimParked, park, parkedHosts, release, releaseStrays } from '../store/outbox.ts';
+import {
+  type Callback,
+  type CallbackHolder,
+  claimOpen,
+  claimParked,
+  park,
+  parkedHosts,
+  release,
+  releaseStrays,
+} from '../store/outbox.ts';
 import { callbackUrl } from './callback-url.ts';
 import { type Attempt, HostLanes } from './host-lanes.ts';
 import { SettleAttempts } from './settle-attempts.ts';
@@ -23,6 +33,8 @@ const HINT_SPACING_MS = 10;
 /** When a parked lane gave as much as was asked for. */
 const POLL_FULL_MS = 10;
 const CLAIM_ROWS = 250;
+/** Waiting in memory; beyond it callbacks are left to be claimed. */
+const MAX_HANDED_OVER = 2_000;
 const REVIEW_MS = 250;
 /** Hosts with parked callbacks that one review looks at. */
 const PARKED_HOSTS_PAGE = 200;
@@ -61,12 +73,13 @@ export class CallbackDelivery {
   readonly #underWay = new Set<Attempt<Claimed>>();
   /** Every claim of this epoch that is waiting, under way or not yet written. */
   readonly #held = new Set<number>();
-  /** The database may hold claims for this epoch that are not in `#held`. */
-  #strays = false;
+  readonly #strays = new StrayWatch();
   #epoch: number | undefined;
   #reviewedMs = 0;
   #pageAfter = '';
   #openIsDry = false;
+  /** The last claim of this epoch left nothing waiting in the open lane. */
+  #nothingOlder = false;
   #pumping = false;
   #stopping = false;
   #hinted = false;
@@ -85,7 +98,7 @@ export class CallbackDelivery {
       log: options.log,
       forgotten: (callbackIds, written) => {
         for (const callbackId of callbackIds) this.#held.delete(callbackId);
-        if (!written) this.#strays = true;
+        if (!written) this.#strays.statementLost();
       },
     });
   }
@@ -99,6 +112,29 @@ export class CallbackDelivery {
     if (this.#hinted) return;
     this.#hinted = true;
     this.#wakeUp();
+  }
+
+  /**
+   * Lets a statement claim what it owes, while nothing older waits and there is room; undefined otherwise.
+   */
+  holder(): CallbackHolder | undefined {
+    const epoch = this.#options.lease.epoch();
+    if (epoch === undefined || epoch !== this.#epoch || this.#stopping) return undefined;
+    if (!this.#nothingOlder || this.#lanes.waiting >= MAX_HANDED_OVER || !this.#settle.hasRoom()) return undefined;
+    if (!this.#strays.beginHandOver()) return undefined;
+    return {
+      epoch,
+      fullHosts: this.#lanes.fullHosts(),
+      take: (callbacks) => {
+        this.#strays.handedOver();
+        // Of an epoch that ended meanwhile they belong to whoever takes it over.
+        if (this.#epoch === epoch && this.#options.lease.epoch() === epoch) this.#takeOver(callbacks, epoch);
+      },
+      lost: () => {
+        this.#strays.handedOver();
+        this.#strays.statementLost();
+      },
+    };
   }
 
   /** Claims no more, lets attempts under way end within a bound, and gives the rest back. */
@@ -133,7 +169,8 @@ export class CallbackDelivery {
         failures += 1;
         pauseMs = backoffMs(failures, DATABASE_PAUSE);
         this.#openIsDry = true;
-        this.#strays = true;
+        this.#nothingOlder = false;
+        this.#strays.statementLost();
         this.#options.log.warn({ err: error, failures }, 'callbacks could not be claimed');
       }
       this.#pump();
@@ -154,11 +191,12 @@ export class CallbackDelivery {
       this.#held.clear();
       this.#epoch = epoch;
       this.#openIsDry = true;
+      this.#nothingOlder = false;
     }
     if (epoch === undefined) return 0;
-    if (this.#strays) {
+    if (this.#strays.isDue()) {
       await releaseStrays(this.#claims, epoch, [...this.#held]);
-      this.#strays = false;
+      this.#strays.looked();
     }
     if (performance.now() - this.#reviewedMs >= REVIEW_MS) await this.#review();
     const unparked = this.#settle.hasRoom() ? await this.#claimParked(epoch) : 0;
@@ -171,16 +209,29 @@ export class CallbackDelivery {
     const nowMs = this.#options.clock.now();
     const fullHosts = this.#lanes.fullHosts();
     const { claimed, parked } = await claimOpen(this.#claims, { epoch, nowMs, limit: CLAIM_ROWS, fullHosts });
+    const excess = this.#offer(claimed, epoch);
+    this.#pump();
+    if (excess.length > 0) await park(this.#claims, excess);
+    this.#openIsDry = claimed.length + parked < CLAIM_ROWS;
+    this.#nothingOlder = this.#openIsDry;
+    return claimed.length + parked;
+  }
+
+  /** Puts claims into their lanes; gives those that find no room. */
+  #offer(callbacks: readonly Callback[], epoch: number): Claimed[] {
     const excess: Claimed[] = [];
-    for (const callback of claimed) {
+    for (const callback of callbacks) {
       const row: Claimed = Object.assign(callback, { epoch });
       if (this.#lanes.offer(row)) this.#held.add(row.callbackId);
       else excess.push(row);
     }
+    return excess;
+  }
+
+  #takeOver(callbacks: readonly Callback[], epoch: number): void {
+    const excess = this.#offer(callbacks, epoch);
     this.#pump();
-    if (excess.length > 0) await park(this.#claims, excess);
-    this.#openIsDry = claimed.length + parked < CLAIM_ROWS;
-    return claimed.length + parked;
+    if (excess.length > 0) park(this.#claims, excess).catch(() => this.#strays.statementLost());
   }
 
   async #claimParked(epoch: number): Promise<number> {

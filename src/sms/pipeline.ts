@@ -8,6 +8,7 @@ import { isReceipt } from '../smpp/receipt-text.ts';
 import { type MessagePdu, STATUS } from '../smpp/pdu.ts';
 import type { Database } from '../store/database.ts';
 import type { EpochHolder } from '../store/node-lease.ts';
+import type { CallbackHolder } from '../store/outbox.ts';
 import type { SettledRow } from '../store/settlement.ts';
 import { Acceptance } from './accept.ts';
 import { AskOperator } from './ask-operator.ts';
@@ -37,6 +38,8 @@ export interface SmsHooks {
   readonly unresolved: (messages: number) => void;
   /** A callback may be owed now. */
   readonly callbackOwed: () => void;
+  /** Who takes callbacks that are claimed from the start; undefined: nobody at this moment. */
+  readonly callbackHolder: () => CallbackHolder | undefined;
 }
 
 export interface SmsOptions {
@@ -70,9 +73,9 @@ export class SmsPipeline {
     const { database, clock, lease, log, hooks, refundUndelivered, receiptGraceMs } = options;
     this.#options = options;
     const shared = { database, clock, log };
-    const onSettled = (rows: readonly SettledRow[]): void => {
+    const onSettled = (rows: readonly SettledRow[], owed?: number): void => {
       hooks.settled(rows);
-      hooks.callbackOwed();
+      if (owed !== 0) hooks.callbackOwed();
     };
     const onQueued = (): void => this.#dispatch.wake();
     this.directory = new OperatorDirectory({ database, lease, log });
@@ -91,6 +94,7 @@ export class SmsPipeline {
       directory,
       refunds,
       onSettled,
+      callbackHolder: hooks.callbackHolder,
       onBatch: (rows) => hooks.batch('receipt', rows),
       onReceipt: (operatorId, state) => hooks.received(directory.find(operatorId)?.name ?? String(operatorId), state),
     });
@@ -119,6 +123,7 @@ export class SmsPipeline {
       operators: directory,
       lingerMs: options.acceptLingerMs,
       onQueued,
+      queueHolder: this.#dispatch.queueHolder,
       onBatch: (rows) => hooks.batch('accept', rows),
       onUnresolved: hooks.unresolved,
     });

@@ -10,7 +10,16 @@ import { isFinalReceipt } from '../domain/states.ts';
 import { STATUS } from '../smpp/pdu.ts';
 import type { Database, StageConnection } from '../store/database.ts';
 import { keepReceipts } from '../store/kept-receipts.ts';
-import { type Candidate, candidatesFor, notePending, settleReceipts, unknownCandidatesFor } from '../store/receipts.ts';
+import type { CallbackHolder } from '../store/outbox.ts';
+import {
+  type ArrivedReceipt,
+  type Candidate,
+  candidatesFor,
+  notePending,
+  type SettledReceipts,
+  settleReceipts,
+  unknownCandidatesFor,
+} from '../store/receipts.ts';
 import type { SettledRow } from '../store/settlement.ts';
 import { noteEvents } from '../store/submissions.ts';
 import type { OperatorDirectory } from './operator-directory.ts';
@@ -33,7 +42,10 @@ export interface ReceiptIntakeOptions {
   readonly log: Logger;
   /** Whether what this operator took and could not deliver is refunded. */
   readonly refunds: (operatorId: number) => boolean;
-  readonly onSettled: (rows: readonly SettledRow[]) => void;
+  /** `owed`: how many callbacks wait to be claimed. */
+  readonly onSettled: (rows: readonly SettledRow[], owed: number) => void;
+  /** Asked for each batch; the callbacks it gives are claimed from the start. */
+  readonly callbackHolder: () => CallbackHolder | undefined;
   readonly onBatch: (receipts: number) => void;
   readonly onReceipt: (operatorId: number, state: string) => void;
 }
@@ -142,13 +154,24 @@ export class ReceiptIntake {
         refund: this.#options.refunds(receipt.operatorId),
       };
     });
-    const { found, settled } = await settleReceipts(this.#connection, this.#options.clock.now(), arrived);
-    if (settled.length > 0) this.#options.onSettled(settled);
+    const { found, settled, unclaimed } = await this.#settleAndHandOver(arrived);
+    if (settled.length > 0) this.#options.onSettled(settled, unclaimed);
     return found.map(([n, msgid]) => {
       const place = at(wanted, n - 1);
       this.#recent.add(recentKey(at(batch, place)), msgid);
       return place;
     });
+  }
+
+  async #settleAndHandOver(arrived: readonly ArrivedReceipt[]): Promise<SettledReceipts> {
+    const holder = this.#options.callbackHolder();
+    const nowMs = this.#options.clock.now();
+    const result = await settleReceipts(this.#connection, nowMs, arrived, holder).catch((error: unknown) => {
+      holder?.lost();
+      throw error;
+    });
+    holder?.take(result.claimed);
+    return result;
   }
 
   /** The slow way, for what the likeliest id did not find. Gives the places that stay unmatched. */

@@ -44,6 +44,10 @@ const EXPIRE_LEASES: Statement = {
 
 const FORGET_EPOCH: Statement = { name: 'forget-epoch', text: 'DELETE FROM nodes WHERE epoch = $1' };
 
+/** SQL of an epoch for new claims: null once its lease has run out. */
+export const LIVING_EPOCH = (epoch: string) =>
+  `(SELECT epoch FROM nodes WHERE epoch = ${epoch}::int AND deadline > clock_timestamp())`;
+
 const DEAD_EPOCHS: Statement = {
   name: 'dead-epochs',
   text: 'SELECT epoch FROM nodes WHERE deadline < clock_timestamp() ORDER BY epoch',

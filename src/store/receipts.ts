@@ -3,6 +3,8 @@
  * its message. Receipts nothing is found for are in kept-receipts.ts.
  */
 import type { Queryable, Statement } from './database.ts';
+import { LIVING_EPOCH } from './node-lease.ts';
+import { CALLBACK_COLUMNS, type CallbackHolder, NO_CALLBACK, type ReceiptCallback } from './outbox.ts';
 import { ORDINAL_OF, SETTLED, type SettledRow, STATE_OF, STATE_ORDINALS, settling } from './settlement.ts';
 
 /** A final receipt under the id its segment is stored with. */
@@ -66,27 +68,40 @@ WITH input AS MATERIALIZED (
     AND f.msgid IS NOT NULL AND (i.mobile IS NULL OR i.mobile = f.mobile)
   RETURNING i.n, f.msgid, f.segment, f.segments, f.operator_id, f.operator_message_id, i.state, i.done_ms, i.detail, i.refund,
             false AS provisional
-), ${VERDICTS_FROM_SEGMENTS}, ${settling('to_timestamp($1 / 1000.0)')}, told_receipts AS (
+), ${VERDICTS_FROM_SEGMENTS}, ${settling('to_timestamp($1 / 1000.0)', LIVING_EPOCH('$9'), '$10::text[]')}, told_receipts AS (
   INSERT INTO message_events (msgid, at, kind, operator_id, segment, operator_message_id, detail)
   SELECT msgid, to_timestamp($1 / 1000.0), 'receipt', operator_id, segment, operator_message_id, detail FROM found
 ), settled AS (${SETTLED('to_timestamp($1 / 1000.0)')})
 SELECT (SELECT coalesce(json_agg(json_build_array(n, msgid)), '[]') FROM found) AS found,
-       (SELECT coalesce(json_agg(json_build_object('state', state, 'count', count, 'latencies_ms', latencies_ms)), '[]') FROM settled) AS settled`,
+       (SELECT coalesce(json_agg(json_build_object('state', state, 'count', count, 'latencies_ms', latencies_ms)), '[]') FROM settled) AS settled,
+       (SELECT count(*)::int FROM owed WHERE claimed_by IS NULL) AS unclaimed, ${NO_CALLBACK}
+UNION ALL
+SELECT NULL, NULL, NULL, ${CALLBACK_COLUMNS} FROM owed o WHERE claimed_by IS NOT NULL`,
 };
 
 export interface SettledReceipts {
   /** [1-based place in the input, msgid] of each receipt whose segment was found. */
   readonly found: readonly (readonly [number, number])[];
   readonly settled: readonly SettledRow[];
+  /** Callbacks that the holder has claimed from the start. */
+  readonly claimed: readonly ReceiptCallback[];
+  /** How many callbacks wait to be claimed. */
+  readonly unclaimed: number;
 }
 
-/** Settles receipts whose segments wait under exactly these ids; says which those were. */
+type SummaryRow = Pick<SettledReceipts, 'found' | 'settled' | 'unclaimed'> & { callbackId: null };
+
+/**
+ * Settles receipts whose segments wait under exactly these ids; says which those were. The callbacks owed are `holder`'s
+ * at once, if there is one and its epoch lives.
+ */
 export async function settleReceipts(
   db: Queryable,
   nowMs: number,
   receipts: readonly ArrivedReceipt[],
+  holder?: CallbackHolder,
 ): Promise<SettledReceipts> {
-  const [row] = await db.query<SettledReceipts>(SETTLE_RECEIPTS, [
+  const rows = await db.query<SummaryRow | ReceiptCallback>(SETTLE_RECEIPTS, [
     nowMs,
     receipts.map((r) => r.operatorMessageId),
     receipts.map((r) => r.operatorId),
@@ -95,8 +110,12 @@ export async function settleReceipts(
     receipts.map((r) => r.doneAtMs),
     receipts.map((r) => r.detail),
     receipts.map((r) => r.refund),
+    holder?.epoch ?? null,
+    holder?.fullHosts ?? [],
   ]);
-  return row ?? { found: [], settled: [] };
+  const summary = rows.find((row) => row.callbackId === null);
+  const claimed = rows.filter((row) => row.callbackId !== null);
+  return { found: [], settled: [], unclaimed: 0, ...summary, claimed };
 }
 
 const NOTE_PENDING: Statement = {

@@ -31,10 +31,11 @@ const CALLBACK_LIFE = "interval '24 hours'";
  * CTEs that follow one named `verdicts (msgid, state, done_ms, refund, correctable)`. `now` is the SQL of the
  * current time. A verdict on a message that has its final state changes nothing, unless that state was UNKNOWN
  * by time-out (spec README point 16); that one is never refunded, so no refund can happen twice.
- * Leaves `final (msgid, account_id, state, accepted_at, …)` for the statement to read.
+ * Leaves `final (msgid, account_id, state, accepted_at, …)` and `owed` for the statement to read. `holder` is the SQL of
+ * the epoch that has the callbacks claimed from the start, but for those of `fullHosts` (store/outbox, CallbackHolder).
  * The host of a drurl (normalised at acceptance) is cut out by split_part: a regular expression took 4.5 of 55 µs a row.
  */
-export function settling(now: string): string {
+export function settling(now: string, holder = 'NULL::int', fullHosts = "'{}'::text[]"): string {
   return `
 final AS (
   UPDATE messages m
@@ -46,11 +47,11 @@ final AS (
   WHERE m.msgid = v.msgid AND (m.state IS NULL OR (m.correctable AND NOT v.correctable))
   RETURNING m.msgid, m.account_id, m.drurl, m.mobile, m.state, m.done_at, m.accepted_at, m.points, m.refunded, v.refund
 ), owed AS (
-  INSERT INTO outbox (kind, account_id, msgid, url, host, mobile, state, done_at, created_at, next_at, give_up_at)
-  SELECT 'receipt', account_id, msgid, drurl, lower(split_part(split_part(drurl, '/', 3), '?', 1)), mobile, state, done_at,
-         ${now}, ${now}, ${now} + ${CALLBACK_LIFE}
-  FROM final
-  WHERE drurl IS NOT NULL
+  INSERT INTO outbox (kind, account_id, msgid, url, host, mobile, state, done_at, created_at, next_at, give_up_at, claimed_by)
+  SELECT 'receipt', account_id, msgid, drurl, host, mobile, state, done_at, ${now}, ${now}, ${now} + ${CALLBACK_LIFE},
+         CASE WHEN host <> ALL (${fullHosts}) THEN ${holder} END
+  FROM (SELECT *, lower(split_part(split_part(drurl, '/', 3), '?', 1)) AS host FROM final WHERE drurl IS NOT NULL) AS addressed
+  RETURNING callback_id, kind, url, host, attempts, msgid, mobile, state, done_at, give_up_at, claimed_by
 ), refunds AS (
   SELECT account_id, sum(refunded)::bigint AS points FROM final WHERE refund AND refunded > 0 GROUP BY account_id
 ), held AS (

@@ -204,7 +204,15 @@ async function startStages(
     acceptLingerMs: options.acceptLingerMs ?? 1,
     receiptGraceMs: options.receiptGraceMs ?? 3_600_000,
     refundUndelivered: options.refundUndelivered ?? false,
-    hooks: { batch() {}, submitted() {}, received() {}, settled() {}, unresolved() {}, callbackOwed() {} },
+    hooks: {
+      batch() {},
+      submitted() {},
+      received() {},
+      settled() {},
+      unresolved() {},
+      callbackOwed() {},
+      callbackHolder: () => undefined,
+    },
   });
   await lease.start();
   await pipeline.start();
