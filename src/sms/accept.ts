@@ -17,6 +17,8 @@ import {
 } from '../store/acceptance.ts';
 import { type Database, isConnectionLoss, type StageConnection } from '../store/database.ts';
 import type { Clock } from '../base/clock.ts';
+import type { QueueHolder } from '../store/queue.ts';
+import { HandOver } from './hand-over.ts';
 import type { OperatorDirectory } from './operator-directory.ts';
 
 /** Larger batches no longer pay: the statement grows with them. */
@@ -78,8 +80,10 @@ export interface AcceptanceOptions {
   readonly operators: OperatorDirectory;
   readonly log: Logger;
   readonly lingerMs: number;
-  /** Called after a commit that put something into the queue. */
+  /** Called after a commit that put something into the queue that has to be claimed. */
   readonly onQueued: () => void;
+  /** Who sends this operator's messages at once; undefined: they wait in the queue to be claimed. */
+  readonly queueHolder: (operatorId: number) => QueueHolder | undefined;
   readonly onBatch: (messages: number) => void;
   readonly onUnresolved: (messages: number) => void;
 }
@@ -129,11 +133,9 @@ export class Acceptance {
     return this.#commits.drain();
   }
 
-  async #commit(batch: readonly RoutedMessage[]): Promise<AcceptOutcome[]> {
+  #commit(batch: readonly RoutedMessage[]): Promise<AcceptOutcome[]> {
     this.#options.onBatch(batch.length);
-    const outcomes = await this.#acceptAll(batch);
-    if (outcomes.some((outcome) => outcome.kind === 'accepted')) this.#options.onQueued();
-    return outcomes;
+    return this.#acceptAll(batch);
   }
 
   /** Each part of a batch that is tried by itself fails by itself: others of it may be committed. */
@@ -149,8 +151,9 @@ export class Acceptance {
 
   /** Throws only when nothing of this batch was stored. */
   async #tryAll(batch: readonly RoutedMessage[]): Promise<AcceptOutcome[]> {
-    const rows = await this.#rowsOf(batch);
-    const attempt = await this.#attempt(rows);
+    const handOver = new HandOver(this.#options.queueHolder);
+    const rows = await this.#rowsOf(batch, handOver);
+    const attempt = await this.#attempt(rows, handOver);
     if (attempt === 'unresolved') {
       this.#options.onUnresolved(batch.length);
       return batch.map(() => UNRESOLVED);
@@ -192,17 +195,40 @@ export class Acceptance {
     return outcomes;
   }
 
-  async #attempt(rows: readonly AcceptRow[]): Promise<readonly RejectedRow[] | 'row-fault' | 'unresolved'> {
+  async #attempt(
+    rows: readonly AcceptRow[],
+    handOver: HandOver,
+  ): Promise<readonly RejectedRow[] | 'row-fault' | 'unresolved'> {
+    const nowMs = this.#options.clock.now();
     try {
-      return await acceptBatch(this.#connection, this.#options.clock.now(), rows);
+      const { rejected, claimedRanks } = await acceptBatch(this.#connection, nowMs, rows, handOver.epoch);
+      const known = new Set(rejected.map((row) => row.msgid));
+      const waiting = handOver.committed({ rows, rejected: known, claimedRanks, acceptedAtMs: nowMs });
+      if (waiting) this.#options.onQueued();
+      return rejected;
     } catch (error) {
+      if (ROW_FAULT.test(sqlState(error)) || error instanceof FeigeError) handOver.failed();
       if (error instanceof FeigeError) throw error;
       if (ROW_FAULT.test(sqlState(error))) return 'row-fault';
-      if (TRANSIENT.test(sqlState(error))) return this.#resolve(rows);
+      try {
+        return await this.#whenUnsure(rows, error);
+      } finally {
+        handOver.lost();
+      }
+    }
+  }
+
+  async #whenUnsure(
+    rows: readonly AcceptRow[],
+    error: unknown,
+  ): Promise<readonly RejectedRow[] | 'row-fault' | 'unresolved'> {
+    if (!TRANSIENT.test(sqlState(error))) {
       if (!isConnectionLoss(error)) throw error;
       this.#options.log.warn({ err: error, messages: rows.length }, 'the outcome of a commit is unknown; asking again');
-      return this.#resolve(rows);
     }
+    const resolved = await this.#resolve(rows);
+    this.#options.onQueued();
+    return resolved;
   }
 
   /** Runs the identical batch until the database says what became of it. */
@@ -220,7 +246,7 @@ export class Acceptance {
     return 'unresolved';
   }
 
-  async #rowsOf(batch: readonly RoutedMessage[]): Promise<AcceptRow[]> {
+  async #rowsOf(batch: readonly RoutedMessage[], handOver: HandOver): Promise<AcceptRow[]> {
     let msgid = await this.#takeMsgids(batch.length);
     const points = new Map<number, number>();
     const segments = new Map<string, number>();
@@ -230,7 +256,7 @@ export class Acceptance {
       const place = `${operatorId}/${message.accountId}`;
       const runningSegments = (segments.get(place) ?? 0) + message.segments;
       segments.set(place, runningSegments);
-      const row = { ...message, msgid, operatorId, runningPoints, runningSegments };
+      const row = handOver.add({ ...message, msgid, operatorId, runningPoints, runningSegments });
       msgid += 1;
       return row;
     });

@@ -2,6 +2,7 @@
  * Keeps one OperatorDispatch for each enabled operator, in the version of its settings that holds now. An
  * operator whose settings changed is drained and started anew.
  */
+import type { QueueHolder } from '../store/queue.ts';
 import { OperatorDispatch, type DispatchContext } from './operator-dispatch.ts';
 
 export class Dispatch {
@@ -39,6 +40,9 @@ export class Dispatch {
   find(operatorId: number): OperatorDispatch | undefined {
     return this.#running.get(operatorId);
   }
+
+  /** The node that accepts sends at once what this operator's links have room for. */
+  readonly queueHolder = (operatorId: number): QueueHolder | undefined => this.#running.get(operatorId)?.holder();
 
   #follow(): void {
     if (this.#stopped) return;

@@ -4,6 +4,7 @@
  */
 import type { Logger } from '../base/log.ts';
 import { Periodic } from '../base/periodic.ts';
+import { StrayWatch } from '../base/stray-watch.ts';
 import { TokenBucket } from '../base/token-bucket.ts';
 import type { Clock } from '../base/clock.ts';
 import type { RefusalMeaning } from '../domain/states.ts';
@@ -13,7 +14,7 @@ import type { Database, StageConnection } from '../store/database.ts';
 import { freeSlot, markSlot, takeSlot } from '../store/links.ts';
 import type { EpochHolder } from '../store/node-lease.ts';
 import type { Operator } from '../store/operators.ts';
-import { claim, type QueuedMessage, releaseStrays } from '../store/queue.ts';
+import { claim, type QueuedMessage, type QueueHolder, releaseStrays } from '../store/queue.ts';
 import type { OperatorDirectory } from './operator-directory.ts';
 import { OperatorLink } from './operator-link.ts';
 import type { OutcomeRecorder } from './outcome.ts';
@@ -28,8 +29,6 @@ const POLL_IDLE_MS = 250;
 /** How often a claim looks below the low-water mark, where retries and late commits are. */
 const FULL_SCAN_EVERY_MS = 500;
 const SLOTS_EVERY_MS = 1_000;
-/** After a failed claim, how long the database may take to let go of the statement; then strays are looked for again. */
-const STRAYS_AGAIN_AFTER_MS = 30_000;
 const THROTTLED_PAUSE_MS = 1_000;
 const QUEUE_FULL_PAUSE_MS = 1_000;
 /** Message queue full (0x14) from so many recipients within a second means the operator's queue, not theirs. */
@@ -69,8 +68,13 @@ export class OperatorDispatch {
   #epoch: number | undefined;
   /** Every message claimed whose outcome is not committed; bounded by windows and throttle. */
   readonly #known = new Set<QueuedMessage>();
-  /** When claims whose answer was lost are looked for: at once after a failure, and once more. */
-  #straysAtMs: number[] = [];
+  readonly #strays = new StrayWatch();
+  /** Segments for which hand-overs under way have room. */
+  #promisedSegments = 0;
+  /** The last claim got less than it asked for, and nothing was left behind since: nothing older waits. */
+  #dry = false;
+  /** The highest rank that was handed over. */
+  #handedRank = 0;
   #underWay = 0;
   #allDone: (() => void)[] = [];
   #reference = Math.floor(Math.random() * 256);
@@ -106,7 +110,7 @@ export class OperatorDispatch {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.wake();
-    await Promise.all([this.#claims.stop(), this.#slots.stop()]);
+    await Promise.all([this.#claims.stop(), this.#slots.stop(), this.#strays.handOversEnd()]);
     this.#giveBackBacklog();
     await Promise.all(this.#held.map((held) => held.link.stop()));
     if (this.#underWay > 0) await new Promise<void>((resolve) => this.#allDone.push(resolve));
@@ -129,6 +133,35 @@ export class OperatorDispatch {
   /** A bound link, for query_sm. */
   anyLink(): OperatorLink | undefined {
     return this.#held.find((held) => held.link.bound)?.link;
+  }
+
+  /**
+   * Lets the acceptance claim what it enqueues for this operator, while nothing older waits and there is room;
+   * undefined otherwise.
+   */
+  holder(): QueueHolder | undefined {
+    const epoch = this.#context.lease.epoch();
+    const room = this.#dry && !this.#stopped && epoch !== undefined ? this.#room() : 0;
+    if (epoch === undefined || room < 1 || !this.#strays.beginHandOver()) return undefined;
+    this.#promisedSegments += room;
+    const end = (): void => {
+      this.#promisedSegments -= room;
+      this.#strays.handedOver();
+    };
+    return {
+      epoch,
+      room,
+      take: (messages, highestRank, leftSome) => {
+        end();
+        this.#handedRank = Math.max(this.#handedRank, highestRank);
+        if (leftSome) this.#dry = false;
+        this.#take(messages, epoch);
+      },
+      lost: () => {
+        end();
+        this.#strays.statementLost();
+      },
+    };
   }
 
   // Slots
@@ -200,38 +233,53 @@ export class OperatorDispatch {
     const epoch = this.#context.lease.epoch();
     if (epoch === undefined) return 0;
     await this.#releaseStrays(epoch);
-    const free = this.#held.reduce((sum, held) => sum + held.link.freeWindow(), 0) - this.#backlogSegments;
-    const limit = Math.min(free, this.#bucket.available(performance.now()) - this.#backlogSegments, MAX_CLAIM);
-    if (limit < 1) return 0;
+    const limit = Math.min(this.#room(), MAX_CLAIM);
+    if (limit < 1) {
+      if (this.#promisedSegments === 0) this.#dry = false;
+      return 0;
+    }
     const fullScan = performance.now() >= this.#fullScanAtMs;
     if (fullScan) this.#fullScanAtMs = performance.now() + FULL_SCAN_EVERY_MS;
     const fromRank = fullScan ? 0 : this.#lowWaterRank;
     const { operatorId } = this.operator;
-    const claimed = await claim(this.#connection, { epoch, operatorId, fromRank, limit }).catch((error: unknown) => {
-      this.#straysAtMs = [performance.now(), performance.now() + STRAYS_AGAIN_AFTER_MS];
+    const query = { epoch, operatorId, fromRank, limit, handedRank: this.#handedRank };
+    const { messages, lowestRank } = await claim(this.#connection, query).catch((error: unknown) => {
+      this.#strays.statementLost();
       throw error;
     });
-    const first = claimed[0];
-    if (first) this.#lowWaterRank = first.rank;
+    if (lowestRank !== undefined) this.#lowWaterRank = lowestRank;
+    this.#dry = messages.length < limit;
+    this.#take(messages, epoch);
+    return messages.length;
+  }
+
+  /** Segments that can go out at this moment: free windows and throttle, less what has been claimed or promised. */
+  #room(): number {
+    const free = this.#held.reduce((sum, held) => sum + held.link.freeWindow(), 0);
+    const spoken = this.#backlogSegments + this.#promisedSegments;
+    return Math.min(free, this.#bucket.available(performance.now())) - spoken;
+  }
+
+  #take(messages: readonly QueuedMessage[], epoch: number): void {
+    if (this.#epoch !== epoch) this.#giveBackBacklog();
     this.#epoch = epoch;
-    for (const message of claimed) {
+    for (const message of messages) {
       this.#known.add(message);
       this.#backlog.push(message);
       this.#backlogSegments += segmentsLeft(message);
     }
     if (this.#stopped || this.#context.lease.epoch() !== epoch) this.#giveBackBacklog();
     else this.#pump();
-    return claimed.length;
+    if (this.#backlog.length > 0) this.#hadWork = true;
   }
 
   /** No claim of this operator is under way here: what the epoch holds and is not known was never handed to anybody. */
   async #releaseStrays(epoch: number): Promise<void> {
-    const [next] = this.#straysAtMs;
-    if (next === undefined || performance.now() < next) return;
+    if (!this.#strays.isDue()) return;
     const { operatorId, name } = this.operator;
     const known = [...this.#known].map(({ msgid }) => msgid);
     const messages = await releaseStrays(this.#connection, { epoch, operatorId, known });
-    this.#straysAtMs.shift();
+    this.#strays.looked();
     if (messages > 0)
       this.#context.log.warn({ messages, operator: name }, 'claims whose answer was lost were given back');
   }

@@ -3,6 +3,7 @@
  * safe to run again after a connection was lost in COMMIT.
  */
 import type { Queryable, StageConnection, Statement } from './database.ts';
+import { LIVING_EPOCH } from './node-lease.ts';
 import { recountPoints } from './running-points.ts';
 
 export interface AcceptRow {
@@ -22,6 +23,8 @@ export interface AcceptRow {
   readonly drurl: string | undefined;
   readonly operatorId: number;
   readonly sourceAddress: string | undefined;
+  /** Whether it is claimed from the start, for the epoch given. */
+  readonly claimed: boolean;
 }
 
 export interface RejectedRow {
@@ -34,9 +37,9 @@ export interface RejectedRow {
 const INPUT = `
   input AS MATERIALIZED (
     SELECT * FROM unnest($2::bigint[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::smallint[], $8::int[], $9::bigint[],
-      $10::bigint[], $11::float8[], $12::int[], $13::text[], $14::smallint[], $15::text[])
+      $10::bigint[], $11::float8[], $12::int[], $13::text[], $14::smallint[], $15::text[], $16::boolean[])
     AS r(msgid, account_id, account_version, mobile, body, segments, points, running_points, running_segments, due_ms, validity_s,
-      drurl, operator_id, source_address)
+      drurl, operator_id, source_address, claimed)
   )`;
 
 const NOW = 'to_timestamp($1 / 1000.0)';
@@ -82,23 +85,43 @@ WITH ${INPUT}, judged AS MATERIALIZED (
   SELECT operator_id, account_id, rank + segments / share FROM base ORDER BY operator_id, account_id
   ON CONFLICT (operator_id, account_id) DO UPDATE SET rank = greatest(f.rank, EXCLUDED.rank)
 ), queued AS (
-  INSERT INTO queue (msgid, operator_id, rank, account_id, mobile, body, segments, source_address, accepted_at, expires_at)
+  INSERT INTO queue (msgid, operator_id, rank, account_id, mobile, body, segments, source_address, accepted_at, expires_at, claimed_by)
   SELECT g.msgid, g.operator_id, greatest(o.rank, coalesce(f.rank, 0)) + g.running_segments / g.share, g.account_id, g.mobile, g.body,
-         g.segments, g.source_address, ${NOW}, ${NOW} + make_interval(secs => g.validity_s)
+         g.segments, g.source_address, ${NOW}, ${NOW} + make_interval(secs => g.validity_s),
+         CASE WHEN g.claimed THEN ${LIVING_EPOCH('$17')} END
   FROM good g JOIN operators o USING (operator_id) LEFT JOIN fair_ranks f USING (operator_id, account_id)
   WHERE g.due_ms IS NULL
+  RETURNING operator_id, rank, claimed_by
 ), scheduled AS (
   INSERT INTO deferred (msgid, due_at, why, operator_id, account_id, mobile, body, segments, source_address, accepted_at, expires_at)
   SELECT msgid, to_timestamp(due_ms / 1000.0), 'scheduled', operator_id, account_id, mobile, body, segments, source_address, ${NOW},
          to_timestamp(due_ms / 1000.0) + make_interval(secs => validity_s)
   FROM good WHERE due_ms IS NOT NULL
 )
-SELECT msgid, stale, balance FROM judged WHERE NOT good`,
+SELECT msgid, stale, balance, NULL AS "operatorId", NULL AS rank FROM judged WHERE NOT good
+UNION ALL
+SELECT NULL, NULL, NULL, operator_id, max(rank) FROM queued WHERE claimed_by IS NOT NULL GROUP BY operator_id`,
 };
 
-/** Charges, stores and enqueues what the balances cover; gives the rows it did not take, with the reason. */
-export function acceptBatch(db: Queryable, nowMs: number, rows: readonly AcceptRow[]): Promise<RejectedRow[]> {
-  return db.query<RejectedRow>(ACCEPT_BATCH, [
+export interface AcceptedBatch {
+  readonly rejected: readonly RejectedRow[];
+  /** Of each operator that has claimed rows, the highest rank of those. */
+  readonly claimedRanks: ReadonlyMap<number, number>;
+}
+
+type AnswerRow = (RejectedRow & { operatorId: null }) | { readonly operatorId: number; readonly rank: number };
+
+/**
+ * Charges, stores and enqueues what the balances cover; gives the rows it did not take, with the reason. Rows to be
+ * claimed are `epoch`'s from the start; when that has ended they wait for a claim like the others.
+ */
+export async function acceptBatch(
+  db: Queryable,
+  nowMs: number,
+  rows: readonly AcceptRow[],
+  epoch?: number,
+): Promise<AcceptedBatch> {
+  const answer = await db.query<AnswerRow>(ACCEPT_BATCH, [
     nowMs,
     rows.map((row) => row.msgid),
     rows.map((row) => row.accountId),
@@ -114,7 +137,16 @@ export function acceptBatch(db: Queryable, nowMs: number, rows: readonly AcceptR
     rows.map((row) => row.drurl ?? null),
     rows.map((row) => row.operatorId),
     rows.map((row) => row.sourceAddress ?? null),
+    rows.map((row) => row.claimed),
+    epoch ?? null,
   ]);
+  const rejected: RejectedRow[] = [];
+  const claimedRanks = new Map<number, number>();
+  for (const row of answer) {
+    if (row.operatorId === null) rejected.push(row);
+    else claimedRanks.set(row.operatorId, row.rank);
+  }
+  return { rejected, claimedRanks };
 }
 
 const LOCK_ACCOUNTS: Statement = {
@@ -128,20 +160,21 @@ const STORED_MSGIDS: Statement = {
 };
 
 /**
- * The same batch once more, after its outcome was lost. The accounts are locked first: a first attempt that still
+ * The same batch once more, after its outcome was lost; nothing of it is claimed. The accounts are locked first: a first attempt that still
  * runs holds these locks, so that afterwards it is either visible or will fail on the msgids stored here.
  */
 export function acceptBatchAgain(
   connection: StageConnection,
   nowMs: number,
   rows: readonly AcceptRow[],
-): Promise<RejectedRow[]> {
+): Promise<readonly RejectedRow[]> {
   return connection.transaction(async (tx) => {
     await tx.query(LOCK_ACCOUNTS, [rows.map((row) => row.accountId)]);
     const stored = await tx.query<{ msgid: number }>(STORED_MSGIDS, [rows.map((row) => row.msgid)]);
     const known = new Set(stored.map((row) => row.msgid));
     const missing = rows.filter((row) => !known.has(row.msgid));
-    return missing.length === 0 ? [] : acceptBatch(tx, nowMs, recountPoints(missing));
+    if (missing.length === 0) return [];
+    return (await acceptBatch(tx, nowMs, recountPoints(missing))).rejected;
   });
 }
 

@@ -3,12 +3,13 @@
  * for another try, moved to another operator, or ended by expiry. What a submit led to is in submissions.ts.
  */
 import type { Parameter, Queryable, Statement } from './database.ts';
+import { LIVING_EPOCH } from './node-lease.ts';
 import { SETTLED, type SettledRow, settling } from './settlement.ts';
 import { MAY_BE_WHOLE } from './unknown-outcomes.ts';
 
+/** A message that a node has claimed. */
 export interface QueuedMessage {
   readonly msgid: number;
-  readonly rank: number;
   readonly accountId: number;
   readonly mobile: string;
   readonly body: string;
@@ -48,7 +49,6 @@ const COLUMNS = `q.msgid, q.operator_id, q.rank, q.account_id, q.mobile, q.body,
 function toMessage(row: QueuedRow): QueuedMessage {
   return {
     msgid: row.msgid,
-    rank: row.rank,
     accountId: row.account_id,
     mobile: row.mobile,
     body: row.body,
@@ -69,13 +69,13 @@ const CLAIM: Statement = {
 WITH picked AS MATERIALIZED (
   SELECT msgid, rank FROM queue
   WHERE operator_id = $2 AND rank >= $3 AND claimed_by IS NULL
-    AND EXISTS (SELECT FROM nodes WHERE epoch = $1 AND deadline > clock_timestamp())
+    AND ${LIVING_EPOCH('$1')} IS NOT NULL
   ORDER BY operator_id, rank, msgid
   LIMIT $4
   FOR UPDATE SKIP LOCKED
 ), handed AS (
-  UPDATE operators SET rank = greatest(rank, (SELECT max(rank) FROM picked))
-  WHERE operator_id = $2 AND EXISTS (SELECT FROM picked)
+  UPDATE operators SET rank = greatest(rank, (SELECT max(rank) FROM picked), $5::float8)
+  WHERE operator_id = $2 AND rank < greatest((SELECT max(rank) FROM picked), $5::float8)
 )
 UPDATE queue q SET claimed_by = $1
 FROM picked p WHERE q.msgid = p.msgid
@@ -83,15 +83,34 @@ RETURNING ${COLUMNS}`,
 };
 
 /**
- * Claims up to `limit` messages for an operator, those of the lowest rank first. `fromRank` spares the scan the
- * dead rows below it (measured: 43 to 3 ms under a held snapshot); rows below it are found by a claim from 0.
+ * Claims up to `limit` messages for an operator, those of the lowest rank first, and tells that rank. `fromRank` spares the
+ * scan the dead rows below it (measured: 43 to 3 ms under a held snapshot); rows below it are found by a claim from 0.
+ * `handedRank` is the highest that went out without a claim of its own: whoever comes next begins after it.
  */
 export async function claim(
   db: Queryable,
-  claim: { epoch: number; operatorId: number; fromRank: number; limit: number },
-): Promise<QueuedMessage[]> {
-  const rows = await db.query<QueuedRow>(CLAIM, [claim.epoch, claim.operatorId, claim.fromRank, claim.limit]);
-  return rows.map(toMessage).sort((a, b) => a.rank - b.rank || a.msgid - b.msgid);
+  claim: { epoch: number; operatorId: number; fromRank: number; limit: number; handedRank?: number },
+): Promise<{ messages: QueuedMessage[]; lowestRank: number | undefined }> {
+  const { epoch, operatorId, fromRank, limit, handedRank = 0 } = claim;
+  const rows = await db.query<QueuedRow>(CLAIM, [epoch, operatorId, fromRank, limit, handedRank]);
+  rows.sort((a, b) => a.rank - b.rank || a.msgid - b.msgid);
+  return { messages: rows.map(toMessage), lowestRank: rows[0]?.rank };
+}
+
+/**
+ * Who has messages claimed in the very statement that enqueues them: the node that accepts them and whose links to their
+ * operator are free, for as long as nothing older waits there.
+ */
+export interface QueueHolder {
+  readonly epoch: number;
+  /** Segments that may go out. */
+  readonly room: number;
+  /**
+   * Exactly one of the two is called: with what was claimed once it is committed, the highest rank of it, and whether
+   * others were left to be claimed; or when nobody knows whether it was.
+   */
+  take(messages: readonly QueuedMessage[], highestRank: number, leftSome: boolean): void;
+  lost(): void;
 }
 
 const RELEASE_STRAYS: Statement = {

@@ -41,7 +41,7 @@ async function makeAccount(username: string, points: number): Promise<number> {
 /** One batch of messages of one account, as acceptance stores it. */
 async function accept(accountId: number, prices: number[], nowMs = NOW_MS): Promise<number[]> {
   const msgids = prices.map(() => nextMsgid++);
-  const rejected = await acceptBatch(
+  const { rejected } = await acceptBatch(
     db,
     nowMs,
     prices.map((points, index) => ({
@@ -59,6 +59,7 @@ async function accept(accountId: number, prices: number[], nowMs = NOW_MS): Prom
       drurl: undefined,
       operatorId: 1,
       sourceAddress: undefined,
+      claimed: false,
     })),
   );
   assert.deepEqual(rejected, []);

@@ -39,6 +39,7 @@ before(async () => {
       drurl: 'https://example.com/cb',
       operatorId: 1,
       sourceAddress: undefined,
+      claimed: false,
     },
   ]);
 });

@@ -197,7 +197,7 @@ test("a message's life is shown line by line, and its charge in the statement", 
   const db = new Database(template.url);
   await makePartitions(db);
   const nowMs = Date.UTC(2026, 10, 22, 10, 4, 5, 678);
-  const rejected = await acceptBatch(db, nowMs, [
+  const { rejected } = await acceptBatch(db, nowMs, [
     {
       msgid: MSGID,
       accountId: account.rows[0]?.account_id ?? 0,
@@ -213,6 +213,7 @@ test("a message's life is shown line by line, and its charge in the statement", 
       drurl: 'https://shop.example/cb',
       operatorId: added.rows[0]?.operator_id ?? 0,
       sourceAddress: undefined,
+      claimed: false,
     },
   ]);
   await db.stop();

@@ -63,8 +63,8 @@ async function send(accountId: number, messages: number, segments = 1): Promise<
 /** Whose messages go out next, in order. */
 async function next(limit: number): Promise<number[]> {
   const epoch = node.lease.epoch() ?? 0;
-  const claimed = await claim(node.database, { epoch, operatorId, fromRank: 0, limit });
-  return claimed.map((message) => message.accountId);
+  const { messages } = await claim(node.database, { epoch, operatorId, fromRank: 0, limit });
+  return messages.map((message) => message.accountId);
 }
 
 test('an account with 2,000 waiting messages does not delay the single one of another', async () => {

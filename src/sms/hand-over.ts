@@ -1,0 +1,97 @@
+/**
+ * The messages of one batch that are claimed in the statement that accepts them, and go to the links of this node
+ * without a claim of their own. An operator's links offer room for them only while nothing older waits; what finds no
+ * room waits in the queue like everything else.
+ */
+import type { AcceptRow } from '../store/acceptance.ts';
+import type { QueuedMessage, QueueHolder } from '../store/queue.ts';
+
+interface Part {
+  readonly holder: QueueHolder;
+  readonly rows: AcceptRow[];
+  room: number;
+  leftSome: boolean;
+}
+
+export class HandOver {
+  readonly #holderOf: (operatorId: number) => QueueHolder | undefined;
+  readonly #parts = new Map<number, Part | undefined>();
+  #epoch: number | undefined;
+
+  constructor(holderOf: (operatorId: number) => QueueHolder | undefined) {
+    this.#holderOf = holderOf;
+  }
+
+  /** For whom the rows are claimed; undefined: none is. */
+  get epoch(): number | undefined {
+    return this.#epoch;
+  }
+
+  /** The row, with whether it is claimed from the start. Call it in the batch's order. */
+  add(row: Omit<AcceptRow, 'claimed'>): AcceptRow {
+    const part = row.dueAtMs === undefined ? this.#partOf(row.operatorId) : undefined;
+    if (!part) return { ...row, claimed: false };
+    // Nothing overtakes what was left behind.
+    if (part.leftSome || part.room < row.segments) {
+      part.leftSome = true;
+      return { ...row, claimed: false };
+    }
+    part.room -= row.segments;
+    const claimed = { ...row, claimed: true };
+    part.rows.push(claimed);
+    return claimed;
+  }
+
+  /** The batch is committed. Says whether something waits in the queue now. */
+  committed(outcome: {
+    rows: readonly AcceptRow[];
+    rejected: ReadonlySet<number>;
+    claimedRanks: ReadonlyMap<number, number>;
+    acceptedAtMs: number;
+  }): boolean {
+    for (const [operatorId, part] of this.#parts) {
+      const taken = part?.rows.filter((row) => !outcome.rejected.has(row.msgid)) ?? [];
+      const messages = taken.map((row) => claimedMessage(row, outcome.acceptedAtMs));
+      part?.holder.take(messages, outcome.claimedRanks.get(operatorId) ?? 0, part.leftSome);
+    }
+    return outcome.rows.some((row) => !row.claimed && row.dueAtMs === undefined && !outcome.rejected.has(row.msgid));
+  }
+
+  /** Certainly nothing was committed. */
+  failed(): void {
+    for (const part of this.#parts.values()) part?.holder.take([], 0, false);
+  }
+
+  /** Nobody knows whether the batch was committed with its claims. */
+  lost(): void {
+    for (const part of this.#parts.values()) part?.holder.lost();
+  }
+
+  #partOf(operatorId: number): Part | undefined {
+    if (this.#parts.has(operatorId)) return this.#parts.get(operatorId);
+    const holder = this.#holderOf(operatorId);
+    const part = holder && { holder, rows: [], room: holder.room, leftSome: false };
+    this.#parts.set(operatorId, part);
+    // One epoch a statement: were it another, its lease ended in between.
+    this.#epoch ??= holder?.epoch;
+    if (part && holder.epoch !== this.#epoch) part.room = 0;
+    return part;
+  }
+}
+
+function claimedMessage(row: AcceptRow, acceptedAtMs: number): QueuedMessage {
+  return {
+    msgid: row.msgid,
+    accountId: row.accountId,
+    mobile: row.mobile,
+    body: row.body,
+    segments: row.segments,
+    sourceAddress: row.sourceAddress,
+    acceptedAtMs,
+    expiresAtMs: acceptedAtMs + row.validitySeconds * 1000,
+    sentMask: 0,
+    reference: undefined,
+    attempts: 0,
+    resends: 0,
+  };
+}
