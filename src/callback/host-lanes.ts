@@ -44,7 +44,7 @@ const FIRST_LIMIT = 4;
 const SLOW_MS = 500;
 const LATENCY_WEIGHT = 0.2;
 /** A lane holds no more than its host takes in this time. */
-const LANE_AHEAD_MS = 250;
+const LANE_AHEAD_MS = 1_000;
 const MAX_LANE = 500;
 /** Rows waiting for all hosts that have not proven themselves. */
 const MAX_UNPROVEN_WAITING = 500;
