@@ -6,21 +6,18 @@ import type { Clock } from '../base/clock.ts';
 import { GroupCommit } from '../base/group-commit.ts';
 import type { Logger } from '../base/log.ts';
 import type { Database, Queryable, StageConnection } from '../store/database.ts';
-import { setReceiptsAside } from '../store/kept-receipts.ts';
 import { giveBack, type ReturnedMessage } from '../store/queue.ts';
 import { settleJoined } from '../store/receipts.ts';
 import type { SettledRow } from '../store/settlement.ts';
 import {
   type EndedMessage,
   endMessages,
-  idsInUse,
   noteEvents,
   type RecordedSubmissions,
-  recordSubmitted,
   type SubmitEvent,
   type SubmittedSegment,
-  waitingUnderTheirId,
 } from '../store/submissions.ts';
+import { recordSegments } from './record-segments.ts';
 
 const MAX_BATCH = 500;
 /** Batches of 130 to 300 were measured best: the response is not waited for by anyone. */
@@ -105,7 +102,7 @@ export class OutcomeRecorder {
   async #recordOnce(batch: readonly Outcome[]): Promise<void> {
     const submitted = batch.flatMap((outcome) => outcome.submitted);
     const { arrived, settled } = await this.#connection.transaction(async (tx) => ({
-      arrived: submitted.length > 0 ? await this.#recordSegments(tx, submitted) : [],
+      arrived: submitted.length > 0 ? await recordSegments(tx, submitted) : [],
       settled: await this.#recordRest(tx, batch),
     }));
     if (settled.length > 0) this.#options.onSettled(settled);
@@ -126,14 +123,6 @@ export class OutcomeRecorder {
     return settled;
   }
 
-  /** Gives the segments whose receipts had come before. */
-  async #recordSegments(db: Queryable, segments: readonly SubmittedSegment[]): Promise<RecordedSubmissions['arrived']> {
-    const recorded = await recordSubmitted(db, segments);
-    return recorded.stored < segments.length
-      ? [...recorded.arrived, ...(await this.#recordLeftOver(db, segments))]
-      : recorded.arrived;
-  }
-
   /**
    * In a transaction of its own, after the queue's rows are let go: messages and accounts are locked here. What fails
    * is left to the sweep, for the segments themselves are recorded.
@@ -147,27 +136,4 @@ export class OutcomeRecorder {
       log.warn({ err: error, segments: arrived.length }, 'early receipts were left to the sweep');
     }
   }
-
-  /**
-   * Segments whose id somebody else has: a receipt for another recipient steps aside; where it is a segment, the
-   * operator gave the id twice, and the newer one waits without it, as if it had not been told.
-   */
-  async #recordLeftOver(db: Queryable, segments: readonly SubmittedSegment[]): Promise<RecordedSubmissions['arrived']> {
-    const waiting = await waitingUnderTheirId(db, segments);
-    const homeless = segments.filter((_, index) => !waiting.has(index));
-    if (homeless.length === 0) return [];
-    await setReceiptsAside(db, homeless);
-    const taken = new Set(await idsInUse(db, homeless));
-    const again = homeless.map((segment, index) => {
-      const twice = taken.has(index) || homeless.findIndex((other) => sameId(other, segment)) !== index;
-      if (!twice) return { ...segment, detail: 'a receipt for another recipient had this id' };
-      const detail = `the operator gave the id ${segment.operatorMessageId} twice`;
-      return { ...segment, operatorMessageId: undefined, detail };
-    });
-    return (await recordSubmitted(db, again)).arrived;
-  }
-}
-
-function sameId(a: SubmittedSegment, b: SubmittedSegment): boolean {
-  return a.operatorId === b.operatorId && a.operatorMessageId === b.operatorMessageId;
 }

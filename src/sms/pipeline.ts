@@ -14,6 +14,7 @@ import { AskOperator } from './ask-operator.ts';
 import { Dispatch } from './dispatch.ts';
 import { Incoming } from './incoming.ts';
 import { IncomingQuery } from './incoming-query.ts';
+import { LateResponses } from './late-response.ts';
 import { OperatorDirectory } from './operator-directory.ts';
 import { OutcomeRecorder } from './outcome.ts';
 import { Overdue } from './overdue.ts';
@@ -61,6 +62,7 @@ export class SmsPipeline {
   readonly #receipts: ReceiptIntake;
   readonly #incoming: Incoming;
   readonly #dispatch: Dispatch;
+  readonly #lateResponses: LateResponses;
   readonly #overdue: Overdue;
   readonly #schedule: Schedule;
   readonly #takeOver: TakeOver;
@@ -95,6 +97,7 @@ export class SmsPipeline {
       onReceipt: (operatorId, state) => hooks.received(directory.find(operatorId)?.name ?? String(operatorId), state),
     });
     this.#incoming = new Incoming({ ...shared, onOwed: hooks.callbackOwed });
+    this.#lateResponses = new LateResponses({ ...shared, directory, graceMs: receiptGraceMs, refunds, onSettled });
     const recorder = this.#recorder;
     this.#dispatch = new Dispatch({
       ...shared,
@@ -105,7 +108,7 @@ export class SmsPipeline {
       graceMs: receiptGraceMs,
       onDeliver: (operatorId, pdu, respond) => this.#deliver(operatorId, pdu, respond),
       onSubmitResult: hooks.submitted,
-      onLateResponse: (...late) => this.#noteLateResponse(...late),
+      lateResponses: this.#lateResponses,
     });
     const receipts = this.#receipts;
     const asker = new AskOperator({ connection: database.stage(), directory, dispatch: this.#dispatch, receipts });
@@ -132,6 +135,7 @@ export class SmsPipeline {
     this.#incoming.start();
     this.#overdue.start();
     this.#takeOver.start();
+    this.#lateResponses.start();
     this.#dispatch.start();
     this.#reroute.start();
     this.#schedule.start();
@@ -145,6 +149,7 @@ export class SmsPipeline {
     await this.#dispatch.stop();
     await Promise.all([this.#receipts.stop(), this.#incoming.stop(), this.#overdue.stop()]);
     await this.#recorder.stop();
+    await this.#lateResponses.stop();
     await Promise.all([this.directory.stop(), this.#screening.stop()]);
   }
 
@@ -170,10 +175,5 @@ export class SmsPipeline {
     }
     this.#options.log.warn({ operatorId }, 'a receipt names no message');
     respond(STATUS.ESME_ROK);
-  }
-
-  /** The response to a submit that had been given up as unknown: shown, so that the operator's id can be traced. */
-  #noteLateResponse(operatorId: number, link: string, sequence: number, operatorMessageId: string): void {
-    this.#options.log.info({ link, sequence, operatorId, operatorMessageId }, 'a response came after its time');
   }
 }

@@ -30,7 +30,7 @@ const LAST_UNDECIDED_ORDINAL = STATE_ORDINALS.indexOf('ACCEPTD') + 1;
  * segment ends with it; a long one when the last segment's state is known, with the worst of them, and for as long
  * as one of them is only silent it can be corrected. `refund` says whether its operator's undelivered are refunded.
  */
-const VERDICTS_FROM_SEGMENTS = `
+export const VERDICTS_FROM_SEGMENTS = `
 parts AS (
   SELECT msgid, max(done_ms) AS done_ms, bool_or(refund) AS refund,
          ${SEGMENT_COLUMNS.map((column, index) => `max(CASE WHEN provisional THEN ${SILENT} ELSE ${ORDINAL_OF('state')} END) FILTER (WHERE segment = ${index + 1}) AS ${column}`).join(',\n         ')}
