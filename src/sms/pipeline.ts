@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
-import { isReceipt } from '../smpp/receipt-text.ts';
+import { receiptLikeness } from '../smpp/receipt-text.ts';
 import { type MessagePdu, STATUS } from '../smpp/pdu.ts';
 import type { Database } from '../store/database.ts';
 import type { EpochHolder } from '../store/node-lease.ts';
@@ -164,13 +164,15 @@ export class SmsPipeline {
       respond(STATUS.ESME_RX_T_APPN);
       return;
     }
-    if (!isReceipt(pdu.message)) {
+    const likeness = receiptLikeness(pdu.message);
+    if (likeness === 'none') {
       this.#incoming.add(operatorId, settings, pdu.message, respond);
       return;
     }
     const receipt = parseReceipt(operatorId, settings, pdu.message, this.#options.clock.now());
     if (receipt) {
-      this.#receipts.add(receipt, respond);
+      const doubtful = (): void => this.#incoming.addDoubtful(receipt, settings, pdu.message, respond);
+      this.#receipts.add(receipt, respond, likeness === 'perhaps' ? doubtful : undefined);
       return;
     }
     this.#options.log.warn({ operatorId }, 'a receipt names no message');

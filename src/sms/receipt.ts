@@ -57,11 +57,15 @@ export class ReceiptIntake {
     });
   }
 
-  /** Commits a receipt, then answers the operator; asked to send it again when it can't be committed. */
-  add(receipt: Receipt, respond: (status: number) => void): void {
-    const accepted = this.#commits.add(receipt, (error) => {
+  /**
+   * Commits a receipt, then answers the operator; asked to send it again when it can't be committed. With `unmatched`
+   * the answer to one that matches no segment is the caller's.
+   */
+  add(receipt: Receipt, respond: (status: number) => void, unmatched?: () => void): void {
+    const accepted = this.#commits.add(receipt, (error, matched) => {
       if (error !== undefined) this.#options.log.error({ err: error }, 'receipts could not be committed');
-      respond(error === undefined ? STATUS.ESME_ROK : STATUS.ESME_RX_T_APPN);
+      if (error === undefined && matched === 'kept' && unmatched) unmatched();
+      else respond(error === undefined ? STATUS.ESME_ROK : STATUS.ESME_RX_T_APPN);
     });
     if (!accepted) respond(STATUS.ESME_RX_T_APPN);
   }

@@ -4,7 +4,7 @@ import pg from 'pg';
 import { acceptBatch } from '../../src/store/acceptance.ts';
 import { Database, type Parameter, type Queryable, type Statement } from '../../src/store/database.ts';
 import { deleteScheduledMessage, findMessage } from '../../src/store/messages.ts';
-import { dueKeptReceipts, keepReceipts, setReceiptsAside } from '../../src/store/kept-receipts.ts';
+import { dueKeptReceipts, isStillKept, keepReceipts, setReceiptsAside } from '../../src/store/kept-receipts.ts';
 import {
   countResendBack,
   endRefusedLate,
@@ -57,6 +57,7 @@ const HOT: [string, (db: Queryable) => Promise<unknown>][] = [
   ['keep receipts', (db) => keepReceipts(db, 0, [])],
   ['due kept receipts', (db) => dueKeptReceipts(db, 0, 1)],
   ['set receipts aside', (db) => setReceiptsAside(db, [])],
+  ['still kept', (db) => isStillKept(db, { id: '', operatorId: 1, mobile: '' })],
   ['time out', (db) => timeOutSegments(db, 0, 1, [])],
   ['find', (db) => findMessage(db, 1)],
   ['delete scheduled', (db) => deleteScheduledMessage(db, 0, { msgid: 1, accountId: 1, mobile: '' })],
