@@ -144,8 +144,9 @@ export async function notePending(
 export interface Candidate {
   /** The 0-based place of the receipt in the question. */
   readonly n: number;
-  /** The id under which the segment waits. */
+  /** The id under which the segment waits, and its operator. */
   readonly id: string;
+  readonly operatorId: number;
   readonly mobile: string;
   readonly submitted_ms: number;
 }
@@ -153,7 +154,7 @@ export interface Candidate {
 const CANDIDATES: Statement = {
   name: 'receipt-candidates',
   text: `
-SELECT i.n, f.operator_message_id AS id, f.mobile, (extract(epoch FROM f.submitted_at) * 1000)::float8 AS submitted_ms
+SELECT i.n, f.operator_message_id AS id, f.operator_id AS "operatorId", f.mobile, (extract(epoch FROM f.submitted_at) * 1000)::float8 AS submitted_ms
 FROM unnest($1::int[], $2::text[], $3::smallint[]) AS i(n, id, operator_id)
 JOIN in_flight f ON f.operator_message_id = i.id AND f.operator_id = i.operator_id
 WHERE f.msgid IS NOT NULL`,
@@ -174,7 +175,7 @@ export function candidatesFor(
 const UNKNOWN_CANDIDATES: Statement = {
   name: 'unknown-candidates',
   text: `
-SELECT i.n, f.operator_message_id AS id, f.mobile, (extract(epoch FROM f.submitted_at) * 1000)::float8 AS submitted_ms
+SELECT i.n, f.operator_message_id AS id, f.operator_id AS "operatorId", f.mobile, (extract(epoch FROM f.submitted_at) * 1000)::float8 AS submitted_ms
 FROM unnest($1::int[], $2::text[], $3::smallint[], $4::int[]) AS i(n, mobile, operator_id, reference)
 JOIN in_flight f ON f.mobile = i.mobile AND f.operator_id = i.operator_id AND f.reference = i.reference
 WHERE f.outcome_unknown`,
