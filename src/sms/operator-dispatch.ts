@@ -299,8 +299,9 @@ export class OperatorDispatch {
   }
 
   #record(message: QueuedMessage, outcome: Parameters<OutcomeRecorder['add']>[0]): void {
-    this.#context.recorder.add(outcome, () => {
-      this.#known.delete(message);
+    this.#context.recorder.add(outcome, (committed) => {
+      // What stays claimed is no stray.
+      if (committed) this.#known.delete(message);
       this.#underWay -= 1;
       if (this.#underWay === 0) for (const resolve of this.#allDone.splice(0)) resolve();
     });

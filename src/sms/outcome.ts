@@ -1,11 +1,12 @@
 /**
  * Writes down what submits led to, many at a time. Until a batch is committed its messages stay claimed, so that a
- * death in between is found by whoever takes over; while the database is away the batch is tried again.
+ * death in between is found by whoever takes over; while the database is away the batch is tried again. An outcome that
+ * the database refuses for what is in it holds up no other: its message waits for a receipt, as after no response.
  */
 import type { Clock } from '../base/clock.ts';
 import { GroupCommit } from '../base/group-commit.ts';
 import type { Logger } from '../base/log.ts';
-import type { Database, Queryable, StageConnection } from '../store/database.ts';
+import { type Database, isRowFault, type Queryable, type StageConnection } from '../store/database.ts';
 import { giveBack, type ReturnedMessage } from '../store/queue.ts';
 import { settleJoined } from '../store/receipts.ts';
 import type { SettledRow } from '../store/settlement.ts';
@@ -17,6 +18,7 @@ import {
   type SubmitEvent,
   type SubmittedSegment,
 } from '../store/submissions.ts';
+import { holdUnrecorded } from '../store/unknown-outcomes.ts';
 import { recordSegments } from './record-segments.ts';
 
 const MAX_BATCH = 500;
@@ -25,6 +27,8 @@ const LINGER_MS = 25;
 /** The windows of all links bound it; this only catches a mistake. */
 const MAX_WAITING = 100_000;
 const RETRY_PAUSE_MS = 200;
+/** A single outcome is refused so often before it is believed to be at fault itself. */
+const MAX_REFUSALS = 2;
 
 /** What became of one claimed message. */
 export interface Outcome {
@@ -42,6 +46,7 @@ export interface OutcomeRecorderOptions {
   readonly database: Database;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly graceMs: number;
   /** Whether what this operator took and could not deliver is refunded. */
   readonly refunds: (operatorId: number) => boolean;
   readonly onSettled: (rows: readonly SettledRow[]) => void;
@@ -51,7 +56,7 @@ export interface OutcomeRecorderOptions {
 export class OutcomeRecorder {
   readonly #options: OutcomeRecorderOptions;
   readonly #connection: StageConnection;
-  readonly #commits: GroupCommit<Outcome, undefined>;
+  readonly #commits: GroupCommit<Outcome, boolean>;
   #givingUp = false;
 
   constructor(options: OutcomeRecorderOptions) {
@@ -65,11 +70,11 @@ export class OutcomeRecorder {
     });
   }
 
-  /** Takes an outcome over; `recorded` is called once it is committed, or given up at the end. */
-  add(outcome: Outcome, recorded: () => void): void {
-    if (!this.#commits.add(outcome, recorded)) {
+  /** Takes an outcome over; `done` is called once it is committed, or given up: then its message stays claimed. */
+  add(outcome: Outcome, done: (committed: boolean) => void): void {
+    if (!this.#commits.add(outcome, (_, committed) => done(committed === true))) {
       this.#options.log.error({}, 'too many outcomes wait to be recorded');
-      recorded();
+      done(false);
     }
   }
 
@@ -85,18 +90,55 @@ export class OutcomeRecorder {
     return this.#commits.drain();
   }
 
-  async #record(batch: readonly Outcome[]): Promise<undefined[]> {
+  async #record(batch: readonly Outcome[]): Promise<boolean[]> {
     this.#options.onBatch(batch.length);
+    return this.#recordAll(batch);
+  }
+
+  /** Says of each outcome whether it is committed. */
+  async #recordAll(batch: readonly Outcome[]): Promise<boolean[]> {
+    let refusals = 0;
     while (true) {
       try {
         await this.#recordOnce(batch);
-        return batch.map(() => undefined);
+        return batch.map(() => true);
       } catch (error) {
         this.#options.log.error({ err: error, outcomes: batch.length }, 'outcomes of submits could not be recorded');
-        if (this.#givingUp) return batch.map(() => undefined);
+        if (isRowFault(error) && batch.length > 1) return this.#inHalves(batch);
+        refusals += isRowFault(error) ? 1 : 0;
+        const [outcome] = batch;
+        if (outcome && refusals >= MAX_REFUSALS) return [await this.#hold(outcome)];
+        if (this.#givingUp) return batch.map(() => false);
         await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
       }
     }
+  }
+
+  /** An outcome that is refused must not hold up its neighbours: halves, down to the one. */
+  async #inHalves(batch: readonly Outcome[]): Promise<boolean[]> {
+    const middle = Math.ceil(batch.length / 2);
+    const first = await this.#recordAll(batch.slice(0, middle));
+    return [...first, ...(await this.#recordAll(batch.slice(middle)))];
+  }
+
+  /** Nobody can write down what became of it: the same as if no response had come (design, promise 4). */
+  async #hold(outcome: Outcome): Promise<boolean> {
+    const { clock, graceMs, log } = this.#options;
+    const { epoch, submitted, ended, returned } = outcome;
+    const msgid = ended?.msgid ?? returned?.msgid ?? submitted[0]?.msgid;
+    if (msgid === undefined) return false;
+    while (!this.#givingUp) {
+      try {
+        await holdUnrecorded(this.#connection, clock.now(), { msgid, epoch, graceMs });
+        log.error({ msgid }, 'the database refuses the outcome of a submit; the message waits for a receipt');
+        return true;
+      } catch (error) {
+        log.error({ err: error, msgid }, 'a message whose outcome is refused could not be held');
+        if (isRowFault(error)) return false;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
+      }
+    }
+    return false;
   }
 
   async #recordOnce(batch: readonly Outcome[]): Promise<void> {

@@ -84,6 +84,7 @@ export class SmsPipeline {
     this.#screening = new Screening({ database, log });
     this.#recorder = new OutcomeRecorder({
       ...shared,
+      graceMs: receiptGraceMs,
       refunds,
       onSettled,
       onBatch: (rows) => hooks.batch('submit', rows),

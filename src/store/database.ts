@@ -43,6 +43,14 @@ export function isConnectionLoss(error: unknown): boolean {
   return !/^[0-9A-Z]{5}$/.test(code) || code.startsWith('08') || code.startsWith('57P') || code === 'EPIPE';
 }
 
+/** SQLSTATE classes that one row's content can cause: data exception, integrity violation, program limit. */
+const ROW_FAULT = /^(22|23|54)/;
+
+/** The database refuses what is in some row of a statement: the others would go through without it. */
+export function isRowFault(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && ROW_FAULT.test(String(error.code));
+}
+
 /** One database as `pg` understands it; several when the address names several hosts. */
 export function databaseHosts(databaseUrl: string): string[] {
   const match = /^(postgres(?:ql)?:\/\/)([^@/]*@)?([^/?]*)(.*)$/.exec(databaseUrl);
