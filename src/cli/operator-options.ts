@@ -21,8 +21,13 @@ const PLACEHOLDERS: Record<OperatorSettingField['kind'], string> = {
   pairs: 'hex=outcome,...',
 };
 
+/** How the command line calls a setting, as an option and where it is shown: `responseTimeoutMs` is response-timeout-ms. */
+export function optionName(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
 function flagOf(name: string): string {
-  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  return `--${optionName(name)}`;
 }
 
 /** The options in the schema's order; with defaults shown where they are filled in (`add`, not `set`). */

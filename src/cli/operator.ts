@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { Operator } from '../store/operators.ts';
 import { CommandFailure, EXIT_USAGE, noSuchOperator } from './failure.ts';
-import { addSettingOptions, readSettings, writeValue } from './operator-options.ts';
+import { addSettingOptions, optionName, readSettings, writeValue } from './operator-options.ts';
 import { testCommand } from './operator-test.ts';
 import { count, type JsonOption, onOff, pairs, print, tableOr } from './output.ts';
 import { type PasswordOptions, readPassword } from './password-input.ts';
@@ -100,7 +100,7 @@ function listCommand(): Command {
         () =>
           tableOr(
             'no operators',
-            ['name', 'enabled', 'links bound', 'address', 'system_id', 'throttle/s', 'prefixes', 'priority'],
+            ['name', 'enabled', 'links bound', 'address', 'system-id', 'throttle', 'prefixes', 'priority'],
             operators.map((operator) => [
               operator.name,
               onOff(operator.enabled),
@@ -173,7 +173,7 @@ async function printOperator(options: JsonOption, operator: Operator): Promise<v
     pairs([
       ['name', operator.name],
       ['enabled', onOff(operator.enabled)],
-      ...Object.entries(settings).map(([name, value]) => [name, writeValue(value)] as const),
+      ...Object.entries(settings).map(([name, value]) => [optionName(name), writeValue(value)] as const),
     ]),
   );
 }

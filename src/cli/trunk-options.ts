@@ -11,7 +11,7 @@ import {
   trunkSettingFields,
 } from '../domain/trunk-settings.ts';
 import { CommandFailure, EXIT_USAGE } from './failure.ts';
-import { writeValue } from './operator-options.ts';
+import { optionName, writeValue } from './operator-options.ts';
 import { isNone } from './values.ts';
 
 const PLACEHOLDERS: Record<TrunkSettingField['kind'], string> = {
@@ -21,7 +21,7 @@ const PLACEHOLDERS: Record<TrunkSettingField['kind'], string> = {
 };
 
 function flagOf(name: string): string {
-  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  return `--${optionName(name)}`;
 }
 
 /** The options in the schema's order; with defaults shown where they are filled in (`add`, not `set`). */

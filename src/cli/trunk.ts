@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import type { Trunk } from '../store/trunks.ts';
 import { CommandFailure, EXIT_FAILED, EXIT_USAGE } from './failure.ts';
-import { writeValue } from './operator-options.ts';
+import { optionName, writeValue } from './operator-options.ts';
 import { type JsonOption, onOff, pairs, print, tableOr } from './output.ts';
 import { type PasswordOptions, readPassword } from './password-input.ts';
 import { requireConfig, withDatabase } from './platform.ts';
@@ -82,7 +82,7 @@ function listCommand(): Command {
         () =>
           tableOr(
             'no trunks',
-            ['name', 'enabled', 'address', 'from', 'calls', 'calls/s', 'prefixes', 'priority'],
+            ['name', 'enabled', 'address', 'from-user', 'max-calls', 'calls-per-second', 'prefixes', 'priority'],
             trunks.map(({ name, enabled, settings }) => [
               name,
               onOff(enabled),
@@ -185,7 +185,7 @@ async function printTrunk(options: JsonOption, trunk: Trunk): Promise<void> {
     pairs([
       ['name', trunk.name],
       ['enabled', onOff(trunk.enabled)],
-      ...Object.entries(settings).map(([name, value]) => [name, writeValue(value)] as const),
+      ...Object.entries(settings).map(([name, value]) => [optionName(name), writeValue(value)] as const),
     ]),
   );
 }
