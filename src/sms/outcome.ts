@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { GroupCommit } from '../base/group-commit.ts';
+import { inHalves } from '../base/halves.ts';
 import type { Logger } from '../base/log.ts';
 import { type Database, isRowFault, type Queryable, type StageConnection } from '../store/database.ts';
 import { giveBack, type ReturnedMessage } from '../store/queue.ts';
@@ -104,7 +105,7 @@ export class OutcomeRecorder {
         return batch.map(() => true);
       } catch (error) {
         this.#options.log.error({ err: error, outcomes: batch.length }, 'outcomes of submits could not be recorded');
-        if (isRowFault(error) && batch.length > 1) return this.#inHalves(batch);
+        if (isRowFault(error) && batch.length > 1) return inHalves(batch, (half) => this.#recordAll(half));
         refusals += isRowFault(error) ? 1 : 0;
         const [outcome] = batch;
         if (outcome && refusals >= MAX_REFUSALS) return [await this.#hold(outcome)];
@@ -112,13 +113,6 @@ export class OutcomeRecorder {
         await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
       }
     }
-  }
-
-  /** An outcome that is refused must not hold up its neighbours: halves, down to the one. */
-  async #inHalves(batch: readonly Outcome[]): Promise<boolean[]> {
-    const middle = Math.ceil(batch.length / 2);
-    const first = await this.#recordAll(batch.slice(0, middle));
-    return [...first, ...(await this.#recordAll(batch.slice(middle)))];
   }
 
   /** Nobody can write down what became of it: the same as if no response had come (design, promise 4). */
