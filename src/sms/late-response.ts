@@ -4,10 +4,11 @@
  * claimed at that moment is left alone and looked at again: a late response never causes a second copy.
  */
 import type { Clock } from '../base/clock.ts';
+import { inHalves } from '../base/halves.ts';
 import type { Logger } from '../base/log.ts';
 import { Periodic } from '../base/periodic.ts';
 import { stateOfCommandStatus } from '../domain/states.ts';
-import type { Database, Queryable, StageConnection } from '../store/database.ts';
+import { type Database, isRowFault, type Queryable, type StageConnection } from '../store/database.ts';
 import {
   countResendBack,
   endRefusedLate,
@@ -98,9 +99,11 @@ export class LateResponses {
   /** What could not be dealt with by now is left as unknown as it was. */
   async stop(): Promise<void> {
     await this.#look.stop();
-    await this.#round().catch((error: unknown) =>
-      this.#options.log.warn({ err: error, responses: this.#arrived.length }, 'late responses were not recorded'),
-    );
+    try {
+      for (let more = true, round = 0; more && round < MAX_ARRIVED / MAX_BATCH; round += 1) more = await this.#round();
+    } catch (error) {
+      this.#options.log.warn({ err: error, responses: this.#arrived.length }, 'late responses were not recorded');
+    }
   }
 
   /** This submit has no response in time; one may still come over the same session. */
@@ -136,27 +139,42 @@ export class LateResponses {
     this.#arrived.push({ ...submit, link, sequence, status, operatorMessageId, giveUpAtMs });
   }
 
+  /** Whether there are more that were not looked at. Those that have to wait go to the end. */
   async #round(): Promise<boolean> {
     if (this.#arrived.length === 0) return false;
     const batch = oneOfEachMessage(this.#arrived);
-    const { dealt, later } = await this.#connection.transaction(async (tx) => {
-      const dealt = await this.#deal(tx, batch);
-      const left = batch.filter(({ msgid }) => !dealt.msgids.has(msgid));
-      return { dealt, later: left.length > 0 ? await this.#showOrWait(tx, left) : new Set<Arrived>() };
-    });
-    const done = new Set(batch.filter((late) => !later.has(late)));
-    this.#arrived = this.#arrived.filter((late) => !done.has(late));
-    if (dealt.settled.length > 0) this.#options.onSettled(dealt.settled);
-    await this.#settle(dealt.joined);
-    return this.#arrived.length > 0 && later.size === 0;
+    const later = await this.#record(batch);
+    const looked = new Set(batch);
+    const rest = this.#arrived.filter((late) => !looked.has(late));
+    this.#arrived = [...rest, ...later];
+    return rest.length > 0 && later.length === 0;
+  }
+
+  /** Gives those whose message's outcome is still to come. One that the database refuses is as if it had not come. */
+  async #record(batch: readonly Arrived[]): Promise<Arrived[]> {
+    try {
+      const { dealt, later } = await this.#connection.transaction(async (tx) => {
+        const dealt = await this.#deal(tx, batch);
+        const left = batch.filter(({ msgid }) => !dealt.msgids.has(msgid));
+        return { dealt, later: left.length > 0 ? await this.#showOrWait(tx, left) : [] };
+      });
+      if (dealt.settled.length > 0) this.#options.onSettled(dealt.settled);
+      await this.#settle(dealt.joined);
+      return later;
+    } catch (error) {
+      if (!isRowFault(error)) throw error;
+      if (batch.length > 1) return inHalves(batch, (half) => this.#record(half));
+      this.#options.log.error({ err: error, msgid: batch[0]?.msgid }, 'the database refuses a late response');
+      return [];
+    }
   }
 
   /** Responses that changed nothing: gives those whose message's outcome is still to come, and shows the others. */
-  async #showOrWait(tx: Queryable, left: readonly Arrived[]): Promise<Set<Arrived>> {
+  async #showOrWait(tx: Queryable, left: readonly Arrived[]): Promise<Arrived[]> {
     const msgids = left.map(({ msgid }) => msgid);
     const queued = await stillQueued(tx, msgids);
-    const later = new Set(left.filter(({ msgid, giveUpAtMs }) => queued.has(msgid) && performance.now() < giveUpAtMs));
-    const shown = left.filter((late) => !later.has(late));
+    const later = left.filter(({ msgid, giveUpAtMs }) => queued.has(msgid) && performance.now() < giveUpAtMs);
+    const shown = left.filter((late) => !later.includes(late));
     const event = { atMs: this.#options.clock.now(), kind: 'late-response', detail: undefined };
     if (shown.length > 0) await noteEvents(tx, eventsOf(shown, msgids, event));
     return later;

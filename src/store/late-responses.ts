@@ -49,8 +49,8 @@ export function takeWaiting(tx: Queryable, late: readonly LateSegment[]): Promis
 const MARK_TAKEN = (table: 'queue' | 'deferred', unclaimed: string): Statement => ({
   name: `mark-taken-${table}`,
   text: `
-UPDATE ${table} q SET sent_mask = q.sent_mask | (1 << (i.segment - 1))
-FROM unnest($1::bigint[], $2::smallint[]) AS i(msgid, segment)
+UPDATE ${table} q SET sent_mask = q.sent_mask | (1 << (i.segment - 1)), operator_id = i.operator_id
+FROM unnest($1::bigint[], $2::smallint[], $3::smallint[]) AS i(msgid, segment, operator_id)
 WHERE q.msgid = i.msgid AND q.resends > 0 AND q.sent_mask & (1 << (i.segment - 1)) = 0${unclaimed}
 RETURNING q.msgid, i.segment, q.segments, q.mobile,
   (extract(epoch FROM q.expires_at) * 1000)::float8 AS "untilMs", bit_count(q.sent_mask::int::bit(16)) = q.segments AS whole`,
@@ -70,7 +70,11 @@ export async function markTaken(
   tx: Queryable,
   late: readonly LateSegment[],
 ): Promise<(StoredSegment & { whole: boolean })[]> {
-  const parameters = [late.map(({ msgid }) => msgid), late.map(({ segment }) => segment)];
+  const parameters = [
+    late.map(({ msgid }) => msgid),
+    late.map(({ segment }) => segment),
+    late.map(({ operatorId }) => operatorId),
+  ];
   const queued = await tx.query<StoredSegment & { whole: boolean }>(MARK_TAKEN_IN_QUEUE, parameters);
   const deferred = await tx.query<StoredSegment & { whole: boolean }>(MARK_TAKEN_DEFERRED, parameters);
   const whole = deferred.filter((row) => row.whole).map(({ msgid }) => msgid);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { startScriptedOperator, type ScriptedOperator, type Submit } from '../../harness/scripted-operator.ts';
 import { eventually, moveTime, type SmsNode, startSmsNode } from '../../harness/sms-node.ts';
@@ -110,6 +111,17 @@ describe('where the operator has a message of unknown outcome held', () => {
     await operator.receipt({ id: 'taken-id', stat: 'DELIVRD' });
     assert.equal(await node.finalState(first, MOBILE), 'DELIVRD');
     assert.equal((await node.lookUp(msgid, MOBILE)).kind, 'pending');
+  });
+
+  test('a late response that the database refuses changes nothing and holds up no other', async () => {
+    const [faulty, first] = await sendUnanswered('endless id');
+    const [msgid, second] = await sendUnanswered('beside it');
+    first.accept(randomBytes(4_000).toString('hex'));
+    second.accept('late-beside');
+    await seen(msgid, 'submitted');
+    await operator.receipt({ id: 'late-beside', stat: 'DELIVRD' });
+    assert.equal(await node.finalState(msgid, MOBILE), 'DELIVRD');
+    assert.equal((await node.lookUp(faulty, MOBILE)).kind, 'pending');
   });
 
   async function sendUnanswered(text: string): Promise<[number, Submit]> {
