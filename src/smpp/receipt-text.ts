@@ -108,7 +108,7 @@ const ESM_RECEIPT = 0x04;
 const ESM_INTERMEDIATE = 0x20;
 const ESM_UDHI = 0x40;
 
-/** `perhaps`: only its body has an id and a stat, and somebody may have written that to us. */
+/** `perhaps`: only its body has an id and a stat, without the dates of a receipt: somebody may have written that to us. */
 export type ReceiptLikeness = 'certain' | 'perhaps' | 'none';
 
 /**
@@ -123,5 +123,6 @@ export function receiptLikeness(message: ShortMessageFields): ReceiptLikeness {
   if ((message.esmClass & ESM_UDHI) !== 0) return 'none';
   const receipt = parseReceiptText(receiptTextOf(message));
   if (receipt?.id === undefined || receipt.stat === undefined) return 'none';
-  return type === 0 && receiptedMessageId === undefined ? 'perhaps' : 'certain';
+  const dated = receipt.submitDate !== undefined || receipt.doneDate !== undefined;
+  return type !== 0 || receiptedMessageId !== undefined || dated ? 'certain' : 'perhaps';
 }

@@ -161,6 +161,12 @@ test('a receipt without any sign but its text that comes before the response set
   assert.deepEqual(await shown('%early-one%'), []);
 });
 
+test('a text with the dates of a receipt is only kept as a receipt', async () => {
+  await single('id:4714 sub:001 dlvrd:001 submit date:2611221000 done date:2611221001 stat:DELIVRD err:000 text:');
+  assert.equal((await node.rows("SELECT 1 FROM in_flight WHERE operator_message_id = '4714'")).length, 1);
+  assert.equal((await node.rows('SELECT 1 FROM incoming_segments WHERE total = 1')).length, 0);
+});
+
 test('a text that looks like a receipt and was sent to no two-way number is only kept as a receipt', async () => {
   const answer = await operator.deliver({
     destination: { ton: 0, npi: 1, digits: 'FEIGE' },

@@ -120,6 +120,8 @@ test('a receipt is known by its esm_class, its TLVs, or its body', () => {
     'perhaps',
   );
   assert.equal(receiptLikeness(sampleMessage({ shortMessage: body, tlvs: { receiptedMessageId: '1' } })), 'certain');
+  const dated = Buffer.from('id:1 sub:001 dlvrd:001 submit date:2611221000 done date:2611221001 stat:DELIVRD err:000');
+  assert.equal(receiptLikeness(sampleMessage({ shortMessage: dated })), 'certain');
   assert.equal(receiptLikeness(sampleMessage()), 'none');
   assert.equal(receiptLikeness(sampleMessage({ esmClass: 0x08 })), 'none');
   assert.equal(receiptLikeness(sampleMessage({ esmClass: 0x40, shortMessage: body })), 'none');
