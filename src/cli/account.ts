@@ -228,9 +228,9 @@ function passwordCommand(): Command {
     });
 }
 
-/** An account as JSON shows it: times as ISO 8601. */
-function shown({ accountId, createdAtMs, balance, ...rest }: AccountRecord): object {
-  return { accountId, ...rest, points: balance, createdAt: new Date(createdAtMs).toISOString() };
+/** An account as JSON shows it: by the options' names, times as ISO 8601. */
+function shown({ accountId, createdAtMs, balance, ipAllow, ...rest }: AccountRecord): object {
+  return { accountId, ...rest, ip: ipAllow, points: balance, createdAt: new Date(createdAtMs).toISOString() };
 }
 
 function describe(account: AccountRecord): string {
@@ -241,10 +241,10 @@ function describe(account: AccountRecord): string {
     ['api', onOff(account.api)],
     ['international', onOff(account.international)],
     ['ip', account.ipAllow.join(',') || 'everywhere'],
-    ['text encoding', account.textEncoding],
-    ['double encoding', account.doubleEncoding],
-    ['incoming url', account.incomingUrl ?? 'none'],
-    ['source address', account.sourceAddress ?? "the operator's"],
+    ['text-encoding', account.textEncoding],
+    ['double-encoding', account.doubleEncoding],
+    ['incoming-url', account.incomingUrl ?? 'none'],
+    ['source-address', account.sourceAddress ?? "the operator's"],
     ['share', account.share],
     ['created', taipei(account.createdAtMs)],
   ]);

@@ -41,14 +41,15 @@ function listCommand(): Command {
         print(options, callbacks.map(shown), () =>
           tableOr(
             'no callbacks',
-            ['id', 'account', 'msgid', 'state', 'attempts', 'next try', 'url'],
+            ['id', 'account', 'msgid', 'message-state', 'state', 'attempts', 'next try', 'url'],
             callbacks.map((callback) => [
               callback.callbackId,
               callback.username ?? 'gone',
               callback.msgid ?? 'incoming',
-              callback.state ?? '',
+              callback.messageState ?? '',
+              stateOf(callback),
               callback.attempts,
-              callback.givenUp ? 'given up' : taipei(callback.nextAtMs),
+              callback.givenUp ? '' : taipei(callback.nextAtMs),
               callback.url,
             ]),
           ),
@@ -57,11 +58,18 @@ function listCommand(): Command {
     );
 }
 
-function shown({ createdAtMs, nextAtMs, giveUpAtMs, ...callback }: ListedCallback): object {
+/** As `--state` names it. */
+function stateOf({ givenUp }: ListedCallback): 'waiting' | 'given-up' {
+  return givenUp ? 'given-up' : 'waiting';
+}
+
+function shown(callback: ListedCallback): object {
+  const { createdAtMs, nextAtMs, giveUpAtMs, givenUp, ...rest } = callback;
   return {
-    ...callback,
+    ...rest,
+    state: stateOf(callback),
     createdAt: new Date(createdAtMs).toISOString(),
-    nextAt: callback.givenUp ? null : new Date(nextAtMs).toISOString(),
+    nextAt: givenUp ? null : new Date(nextAtMs).toISOString(),
     giveUpAt: new Date(giveUpAtMs).toISOString(),
   };
 }

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { displayMobile } from '../domain/phone-number.ts';
 import type { MessageEvent, MessageLife, MessagePlace, StoredMessage } from '../store/message-life.ts';
 import { CommandFailure } from './failure.ts';
-import { count, type JsonOption, pairs, print, printable, taipei } from './output.ts';
+import { count, type JsonOption, pairs, print, printable, taipei, withTimes } from './output.ts';
 import { withDatabase } from './platform.ts';
 import { jsonOption, parseMsgid } from './values.ts';
 
@@ -23,17 +23,6 @@ export function messageCommand(): Command {
       }),
   );
   return message;
-}
-
-/** Names that end in `AtMs` become ISO 8601 times without the `Ms`. */
-function withTimes(record: object): object {
-  return Object.fromEntries(
-    Object.entries(record).map(([name, value]) => {
-      if (!name.endsWith('Ms')) return [name, value];
-      const time = typeof value === 'number' ? new Date(value).toISOString() : null;
-      return [name === 'atMs' ? 'at' : name.slice(0, -'Ms'.length), time];
-    }),
-  );
 }
 
 function shown(life: MessageLife): object {

@@ -1,9 +1,10 @@
 /** `feige operator …`: the operators (SMSCs) that messages go through. Passwords are never shown. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { Command } from 'commander';
+import { operatorSettingFields, parseOperatorSettings } from '../domain/operator-settings.ts';
 import type { Operator } from '../store/operators.ts';
 import { CommandFailure, EXIT_USAGE, noSuchOperator } from './failure.ts';
-import { addSettingOptions, readSettings, writeValue } from './operator-options.ts';
+import { addSettingOptions, optionName, readSettings, writeValue } from './setting-options.ts';
 import { testCommand } from './operator-test.ts';
 import { count, type JsonOption, onOff, pairs, print, tableOr } from './output.ts';
 import { type PasswordOptions, readPassword } from './password-input.ts';
@@ -12,6 +13,8 @@ import { jsonOption, parseOperatorName, switchOption } from './values.ts';
 
 /** Every node has read a change by then (spec: within 5 s). */
 const NODES_KNOW_AFTER_MS = 5_000;
+
+const OPERATOR = { fields: operatorSettingFields, parse: parseOperatorSettings };
 
 type SettingOptions = JsonOption & PasswordOptions & { enabled?: boolean } & Record<string, unknown>;
 
@@ -31,14 +34,14 @@ function addCommand(): Command {
     .description('add an operator; running nodes bind to it within 5 seconds')
     .argument('<name>', 'how it is called here', parseOperatorName)
     .addOption(switchOption('--enabled', 'whether messages go through it (default: on)'));
-  return addSettingOptions(command, { showDefaults: true })
+  return addSettingOptions(command, OPERATOR, { showDefaults: true })
     .addOption(jsonOption())
     .addHelpText(
       'after',
       '\nExamples:\n  feige operator add alpha --host smsc.example --system-id feige --password s3cret\n  feige operator add beta --host 192.0.2.9 --port 3550 --tls on --system-id feige --password-stdin \\\n    --links 2 --throttle 50 --prefixes 81,82 --status-overrides 0x45=retry < secret.txt',
     )
     .action(async (name: string, options: SettingOptions) => {
-      const settings = await readSettings({}, await withPassword(options));
+      const settings = await readSettings(OPERATOR, {}, await withPassword(options));
       const { addOperator } = await import('../store/operators.ts');
       const enabled = options.enabled ?? true;
       const added = await withDatabase((db) => addOperator(db, { name, enabled, settings }));
@@ -52,7 +55,7 @@ function setCommand(): Command {
     .description('change settings of an operator; running nodes follow within 5 seconds')
     .argument('<name>', 'the operator')
     .addOption(switchOption('--enabled', 'whether messages go through it'));
-  return addSettingOptions(command, { showDefaults: false })
+  return addSettingOptions(command, OPERATOR, { showDefaults: false })
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -65,7 +68,7 @@ function setCommand(): Command {
       const updated = await withDatabase(async (db) => {
         const operator = await findOperator(db, name);
         if (operator === undefined) throw noSuchOperator(name);
-        const settings = await readSettings(operator.settings, given);
+        const settings = await readSettings(OPERATOR, operator.settings, given);
         const changed = JSON.stringify(settings) !== JSON.stringify(operator.settings);
         if (!changed && enabled === undefined) {
           throw new CommandFailure('nothing to change: give another value, see "operator set --help"', EXIT_USAGE);
@@ -100,7 +103,7 @@ function listCommand(): Command {
         () =>
           tableOr(
             'no operators',
-            ['name', 'enabled', 'links bound', 'address', 'system_id', 'throttle/s', 'prefixes', 'priority'],
+            ['name', 'enabled', 'links bound', 'address', 'system-id', 'throttle', 'prefixes', 'priority'],
             operators.map((operator) => [
               operator.name,
               onOff(operator.enabled),
@@ -173,7 +176,7 @@ async function printOperator(options: JsonOption, operator: Operator): Promise<v
     pairs([
       ['name', operator.name],
       ['enabled', onOff(operator.enabled)],
-      ...Object.entries(settings).map(([name, value]) => [name, writeValue(value)] as const),
+      ...Object.entries(settings).map(([name, value]) => [optionName(name), writeValue(value)] as const),
     ]),
   );
 }

@@ -14,6 +14,17 @@ export function print(options: JsonOption, data: unknown, text: () => string): v
   process.stdout.write(`${output}\n`);
 }
 
+/** Names that end in `AtMs` become ISO 8601 times without the `Ms`. */
+export function withTimes(record: object): object {
+  return Object.fromEntries(
+    Object.entries(record).map(([name, value]) => {
+      if (!name.endsWith('Ms')) return [name, value];
+      const time = typeof value === 'number' ? new Date(value).toISOString() : null;
+      return [name === 'atMs' ? 'at' : name.slice(0, -'Ms'.length), time];
+    }),
+  );
+}
+
 /** Columns under headers; numbers to the right. Characters of East Asia count as two columns. */
 export function table(headers: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const texts = rows.map((row) => row.map((cell) => printable(String(cell))));

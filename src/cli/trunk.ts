@@ -1,13 +1,15 @@
 /** `feige trunk …`: the SIP trunks that calls go out through. Passwords are never shown. */
 import { Command } from 'commander';
+import { parseTrunkSettings, trunkSettingFields } from '../domain/trunk-settings.ts';
 import type { Trunk } from '../store/trunks.ts';
 import { CommandFailure, EXIT_FAILED, EXIT_USAGE } from './failure.ts';
-import { writeValue } from './operator-options.ts';
 import { type JsonOption, onOff, pairs, print, tableOr } from './output.ts';
 import { type PasswordOptions, readPassword } from './password-input.ts';
 import { requireConfig, withDatabase } from './platform.ts';
-import { addTrunkOptions, readTrunkSettings } from './trunk-options.ts';
+import { addSettingOptions, optionName, readSettings, writeValue } from './setting-options.ts';
 import { jsonOption, parseOperatorName, switchOption } from './values.ts';
+
+const TRUNK = { fields: trunkSettingFields, parse: parseTrunkSettings };
 
 type SettingOptions = JsonOption & PasswordOptions & { enabled?: boolean } & Record<string, unknown>;
 
@@ -24,14 +26,14 @@ function addCommand(): Command {
     .description('add a trunk (a PBX, an SBC); running nodes use it within 5 seconds')
     .argument('<name>', 'how it is called here', parseOperatorName)
     .addOption(switchOption('--enabled', 'whether calls go through it (default: on)'));
-  return addTrunkOptions(command, { showDefaults: true })
+  return addSettingOptions(command, TRUNK, { showDefaults: true })
     .addOption(jsonOption())
     .addHelpText(
       'after',
       '\nExamples:\n  feige trunk add pbx --host pbx.example --from-user 0223456789\n  feige trunk add sbc --host 192.0.2.9 --transport tls --port 5061 --username feige --password-stdin \\\n    --dial-form plus --max-calls 60 --calls-per-second 5 < secret.txt',
     )
     .action(async (name: string, options: SettingOptions) => {
-      const settings = await readTrunkSettings({}, await withPassword(options));
+      const settings = await readSettings(TRUNK, {}, await withPassword(options));
       const { addTrunk } = await import('../store/trunks.ts');
       const added = await withDatabase((db) => addTrunk(db, { name, enabled: options.enabled ?? true, settings }));
       if (added === undefined) throw new CommandFailure(`there is a trunk ${name} already`);
@@ -44,7 +46,7 @@ function setCommand(): Command {
     .description('change settings of a trunk; running nodes follow within 5 seconds')
     .argument('<name>', 'the trunk')
     .addOption(switchOption('--enabled', 'whether calls go through it'));
-  return addTrunkOptions(command, { showDefaults: false })
+  return addSettingOptions(command, TRUNK, { showDefaults: false })
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -57,7 +59,7 @@ function setCommand(): Command {
       const updated = await withDatabase(async (db) => {
         const trunk = await findTrunk(db, name);
         if (trunk === undefined) throw noSuchTrunk(name);
-        const settings = await readTrunkSettings(trunk.settings, given);
+        const settings = await readSettings(TRUNK, trunk.settings, given);
         const changed = JSON.stringify(settings) !== JSON.stringify(trunk.settings);
         if (!changed && enabled === undefined) {
           throw new CommandFailure('nothing to change: give another value, see "trunk set --help"', EXIT_USAGE);
@@ -82,7 +84,7 @@ function listCommand(): Command {
         () =>
           tableOr(
             'no trunks',
-            ['name', 'enabled', 'address', 'from', 'calls', 'calls/s', 'prefixes', 'priority'],
+            ['name', 'enabled', 'address', 'from-user', 'max-calls', 'calls-per-second', 'prefixes', 'priority'],
             trunks.map(({ name, enabled, settings }) => [
               name,
               onOff(enabled),
@@ -185,7 +187,7 @@ async function printTrunk(options: JsonOption, trunk: Trunk): Promise<void> {
     pairs([
       ['name', trunk.name],
       ['enabled', onOff(trunk.enabled)],
-      ...Object.entries(settings).map(([name, value]) => [name, writeValue(value)] as const),
+      ...Object.entries(settings).map(([name, value]) => [optionName(name), writeValue(value)] as const),
     ]),
   );
 }

@@ -4,7 +4,7 @@
  * values are never repeated in a mistake, since one of them is the password.
  */
 import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
+import { type ParsedSettings, parseSettings, type SettingField, settingFields } from './setting-schema.ts';
 
 export const DEFAULT_SMPP_PORT = 2775;
 export const MAX_LINKS = 32;
@@ -168,40 +168,11 @@ const OperatorSettingsSchema = Type.Object(
 /** Complete settings of one operator; times in milliseconds, the throttle in segments per second. */
 export type OperatorSettings = Static<typeof OperatorSettingsSchema>;
 
-export type ParsedOperatorSettings = { ok: true; settings: OperatorSettings } | { ok: false; mistakes: string[] };
-
-/** One setting as a form or a command line needs to know it. */
-export interface OperatorSettingField {
-  name: keyof OperatorSettings;
-  kind: 'text' | 'number' | 'boolean' | 'list' | 'pairs';
-  /** Completes the sentence "<field> must be …". */
-  mustBe: string;
-  /** Absent when the field is required, or optional without a default. */
-  default?: unknown;
-  required: boolean;
-}
+export type ParsedOperatorSettings = ParsedSettings<OperatorSettings>;
 
 /** Every setting, in the order in which people think of them. */
-export function operatorSettingFields(): OperatorSettingField[] {
-  const required: readonly string[] = OperatorSettingsSchema.required;
-  return Object.entries(OperatorSettingsSchema.properties).map(([name, schema]) => {
-    const described = schema as { type?: string; description?: string; default?: unknown };
-    const field: OperatorSettingField = {
-      name: name as keyof OperatorSettings,
-      kind: kindOf(described.type),
-      mustBe: described.description ?? '',
-      required: required.includes(name) && described.default === undefined,
-    };
-    if (described.default !== undefined) field.default = described.default;
-    return field;
-  });
-}
-
-function kindOf(type: string | undefined): OperatorSettingField['kind'] {
-  if (type === 'boolean') return 'boolean';
-  if (type === 'integer' || type === 'number') return 'number';
-  if (type === 'array') return 'list';
-  return type === 'object' ? 'pairs' : 'text';
+export function operatorSettingFields(): SettingField[] {
+  return settingFields(OperatorSettingsSchema);
 }
 
 /** The key of `statusOverrides` for a `command_status`: `0x` and lower-case hex without leading zeros. */
@@ -214,38 +185,11 @@ export function statusOverrideKey(commandStatus: number): string {
  * zeros and capitals (`0B`, `0x0000000B`); they are stored as `statusOverrideKey` makes them.
  */
 export function parseOperatorSettings(input: unknown): ParsedOperatorSettings {
-  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
-    return { ok: false, mistakes: ['the settings of an operator must be an object'] };
-  }
-  const candidate = Value.Default(OperatorSettingsSchema, withPlainKeys({ ...input }));
-  if (Value.Check(OperatorSettingsSchema, candidate)) return { ok: true, settings: inSchemaOrder(candidate) };
-  return { ok: false, mistakes: mistakesOf(candidate as Record<string, unknown>) };
+  return parseSettings({ schema: OperatorSettingsSchema, of: 'an operator' }, withPlainKeys(input));
 }
 
-/** So that settings look the same wherever they come from; the database keeps no order. */
-function inSchemaOrder(settings: OperatorSettings): OperatorSettings {
-  const names = Object.keys(OperatorSettingsSchema.properties) as (keyof OperatorSettings)[];
-  const entries = names.filter((name) => settings[name] !== undefined).map((name) => [name, settings[name]]);
-  return Object.fromEntries(entries) as OperatorSettings;
-}
-
-/** Judged field by field: the validator itself stops after eight errors, and names no field it does not know. */
-function mistakesOf(candidate: Record<string, unknown>): string[] {
-  const mistakes: string[] = [];
-  for (const [name, schema] of Object.entries(OperatorSettingsSchema.properties)) {
-    const absent = candidate[name] === undefined;
-    if (absent && !OperatorSettingsSchema.required.some((required) => required === name)) continue;
-    const { description } = schema as { description?: string };
-    if (!Value.Check(schema, candidate[name])) mistakes.push(`${name} must be ${description ?? ''}`);
-  }
-  for (const name of Object.keys(candidate)) {
-    if (!Object.hasOwn(OperatorSettingsSchema.properties, name))
-      mistakes.push(`${name} is not a setting of an operator`);
-  }
-  return mistakes;
-}
-
-function withPlainKeys(input: Record<string, unknown>): Record<string, unknown> {
+function withPlainKeys(input: unknown): unknown {
+  if (typeof input !== 'object' || input === null || !('statusOverrides' in input)) return input;
   const overrides = input.statusOverrides;
   if (typeof overrides !== 'object' || overrides === null || Array.isArray(overrides)) return input;
   const plain = Object.entries(overrides).map(([key, outcome]) => {

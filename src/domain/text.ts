@@ -33,9 +33,17 @@ type Guess = 'utf-8' | 'utf-8 with a cut last character' | 'big5';
  * Line breaks are LF, control characters and a leading byte order mark are gone.
  */
 export function decodeText(bytes: Uint8Array, encoding: TextEncoding): string {
+  return clean(decodeRaw(bytes, encoding));
+}
+
+/** Like `decodeText`, of the text of a message: there a tab stands between words, and becomes a blank. */
+export function decodeMessage(bytes: Uint8Array, encoding: TextEncoding): string {
+  return clean(decodeRaw(bytes, encoding).replaceAll('\t', ' '));
+}
+
+function decodeRaw(bytes: Uint8Array, encoding: TextEncoding): string {
   const buffer = asBuffer(bytes);
-  if (isAscii(buffer)) return clean(buffer.toString('latin1'));
-  return clean(decodeAs(buffer, guessOf(buffer, encoding)));
+  return isAscii(buffer) ? buffer.toString('latin1') : decodeAs(buffer, guessOf(buffer, encoding));
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {
@@ -140,10 +148,10 @@ const ENCODED_BLANK = /%(?:20|0[Aa])/;
  */
 export function undoDoubleEncoding(text: string, mode: DoubleEncoding, encoding: TextEncoding): string {
   if (mode === 'never') return text;
-  if (mode === 'always') return isAsciiText(text) ? decodeText(percentDecode(text), encoding) : text;
+  if (mode === 'always') return isAsciiText(text) ? decodeMessage(percentDecode(text), encoding) : text;
   if (!text.includes('%') || !ENCODED_ONLY.test(text)) return text;
   const bytes = percentDecode(text);
-  return ENCODED_BLANK.test(text) || holdsReadableNonAscii(bytes, encoding) ? decodeText(bytes, encoding) : text;
+  return ENCODED_BLANK.test(text) || holdsReadableNonAscii(bytes, encoding) ? decodeMessage(bytes, encoding) : text;
 }
 
 function isAsciiText(text: string): boolean {

@@ -4,7 +4,7 @@
  * mistake, since one of them is the password.
  */
 import { type Static, Type } from 'typebox';
-import { Value } from 'typebox/value';
+import { type ParsedSettings, parseSettings, type SettingField, settingFields } from './setting-schema.ts';
 
 const DEFAULT_SIP_PORT = 5060;
 
@@ -96,73 +96,20 @@ const TrunkSettingsSchema = Type.Object(
 /** Complete settings of one trunk. */
 export type TrunkSettings = Static<typeof TrunkSettingsSchema>;
 
-export type ParsedTrunkSettings = { ok: true; settings: TrunkSettings } | { ok: false; mistakes: string[] };
+export type ParsedTrunkSettings = ParsedSettings<TrunkSettings>;
 
-/** One setting as a command line needs to know it. */
-export interface TrunkSettingField {
-  name: keyof TrunkSettings;
-  kind: 'text' | 'number' | 'list';
-  /** Completes the sentence "<field> must be …". */
-  mustBe: string;
-  /** Absent when the field is required, or optional without a default. */
-  default?: unknown;
-  required: boolean;
-}
-
-export function trunkSettingFields(): TrunkSettingField[] {
-  const required: readonly string[] = TrunkSettingsSchema.required;
-  return Object.entries(TrunkSettingsSchema.properties).map(([name, schema]) => {
-    const described = schema as { type?: string; description?: string; default?: unknown };
-    const field: TrunkSettingField = {
-      name: name as keyof TrunkSettings,
-      kind: kindOf(described.type),
-      mustBe: described.description ?? '',
-      required: required.includes(name) && described.default === undefined,
-    };
-    if (described.default !== undefined) field.default = described.default;
-    return field;
-  });
-}
-
-function kindOf(type: string | undefined): TrunkSettingField['kind'] {
-  if (type === 'integer' || type === 'number') return 'number';
-  return type === 'array' ? 'list' : 'text';
+/** Every setting, in the order in which people think of them. */
+export function trunkSettingFields(): SettingField[] {
+  return settingFields(TrunkSettingsSchema);
 }
 
 /** Fills in the defaults and judges what is there. */
 export function parseTrunkSettings(input: unknown): ParsedTrunkSettings {
-  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
-    return { ok: false, mistakes: ['the settings of a trunk must be an object'] };
-  }
-  const candidate = Value.Default(TrunkSettingsSchema, { ...input });
-  const mistakes = mistakesOf(candidate as Record<string, unknown>);
-  if (mistakes.length > 0) return { ok: false, mistakes };
-  return { ok: true, settings: inSchemaOrder(candidate as TrunkSettings) };
-}
-
-/** So that settings look the same wherever they come from; the database keeps no order. */
-function inSchemaOrder(settings: TrunkSettings): TrunkSettings {
-  const names = Object.keys(TrunkSettingsSchema.properties) as (keyof TrunkSettings)[];
-  const entries = names.filter((name) => settings[name] !== undefined).map((name) => [name, settings[name]]);
-  return Object.fromEntries(entries) as TrunkSettings;
-}
-
-/** Judged field by field: the validator itself stops after eight errors, and names no field it does not know. */
-function mistakesOf(candidate: Record<string, unknown>): string[] {
-  const mistakes: string[] = [];
-  for (const [name, schema] of Object.entries(TrunkSettingsSchema.properties)) {
-    const absent = candidate[name] === undefined;
-    if (absent && !TrunkSettingsSchema.required.some((required) => required === name)) continue;
-    const { description } = schema as { description?: string };
-    if (!Value.Check(schema, candidate[name])) mistakes.push(`${name} must be ${description ?? ''}`);
-  }
-  for (const name of Object.keys(candidate)) {
-    if (!Object.hasOwn(TrunkSettingsSchema.properties, name)) mistakes.push(`${name} is not a setting of a trunk`);
-  }
-  if ((candidate.username === undefined) !== (candidate.password === undefined)) {
-    mistakes.push('username must be there when password is, and the other way round');
-  }
-  return mistakes;
+  return parseSettings({ schema: TrunkSettingsSchema, of: 'a trunk' }, input, ({ username, password }) =>
+    (username === undefined) === (password === undefined)
+      ? []
+      : ['username must be there when password is, and the other way round'],
+  );
 }
 
 const HOME_COUNTRY_CODE = '886';

@@ -2,7 +2,7 @@
  * The parameters of a request, from its query string and its body (spec README points 1 to 4). Values stay as they
  * came until one is asked for; then it is bytes or text. Never throws: what cannot be read is not there.
  */
-import { decodeText, percentDecode, type TextEncoding } from '../domain/text.ts';
+import { decodeMessage, decodeText, percentDecode, type TextEncoding } from '../domain/text.ts';
 import { readMultipart } from './multipart.ts';
 
 /** Parameters after these are not looked at. */
@@ -59,11 +59,20 @@ export class Parameters {
 
   /** The value as text, decoded by point 4; undefined where it is absent or empty. */
   text(name: string, encoding: TextEncoding = 'auto'): string | undefined {
+    return this.#decoded(name, encoding, decodeText);
+  }
+
+  /** The parameter `message`, decoded as the text of a message is. */
+  message(encoding: TextEncoding): string | undefined {
+    return this.#decoded('message', encoding, decodeMessage);
+  }
+
+  #decoded(name: string, encoding: TextEncoding, decode: typeof decodeText): string | undefined {
     const value = this.#values.get(name);
     if (typeof value === 'string' && !NEEDS_DECODING.test(value)) return value === '' ? undefined : value;
     const bytes = this.bytes(name);
     if (bytes === undefined) return undefined;
-    const text = decodeText(bytes, encoding);
+    const text = decode(bytes, encoding);
     return text === '' ? undefined : text;
   }
 }

@@ -108,16 +108,21 @@ const ESM_RECEIPT = 0x04;
 const ESM_INTERMEDIATE = 0x20;
 const ESM_UDHI = 0x40;
 
+/** `perhaps`: only its body has an id and a stat, without the dates of a receipt: somebody may have written that to us. */
+export type ReceiptLikeness = 'certain' | 'perhaps' | 'none';
+
 /**
  * A delivery receipt or intermediate notification by its esm_class; by its TLVs; or, from operators that set neither
  * (esm_class 0, or the 0x08 of an SME's acknowledgement), by a body that has an id and a stat.
  */
-export function isReceipt(message: ShortMessageFields): boolean {
+export function receiptLikeness(message: ShortMessageFields): ReceiptLikeness {
   const type = message.esmClass & ESM_TYPE_MASK;
-  if (type === ESM_RECEIPT || type === ESM_INTERMEDIATE) return true;
+  if (type === ESM_RECEIPT || type === ESM_INTERMEDIATE) return 'certain';
   const { receiptedMessageId, messageState } = message.tlvs;
-  if (receiptedMessageId !== undefined && messageState !== undefined) return true;
-  if ((message.esmClass & ESM_UDHI) !== 0) return false;
+  if (receiptedMessageId !== undefined && messageState !== undefined) return 'certain';
+  if ((message.esmClass & ESM_UDHI) !== 0) return 'none';
   const receipt = parseReceiptText(receiptTextOf(message));
-  return receipt?.id !== undefined && receipt.stat !== undefined;
+  if (receipt?.id === undefined || receipt.stat === undefined) return 'none';
+  const dated = receipt.submitDate !== undefined || receipt.doneDate !== undefined;
+  return type !== 0 || receiptedMessageId !== undefined || dated ? 'certain' : 'perhaps';
 }

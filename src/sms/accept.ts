@@ -5,17 +5,18 @@
  */
 import { FeigeError } from '../base/errors.ts';
 import { GroupCommit } from '../base/group-commit.ts';
+import { inHalves } from '../base/halves.ts';
 import type { Logger } from '../base/log.ts';
+import { type AcceptRow, acceptBatch, acceptBatchAgain, type RejectedRow } from '../store/acceptance.ts';
+import { askUntilKnown, judgeCharges, MsgidBlocks } from '../store/charged-batch.ts';
 import {
-  type AcceptRow,
-  acceptBatch,
-  acceptBatchAgain,
-  LAST_MSGID,
-  MSGID_BLOCK_SIZE,
-  type RejectedRow,
-  takeMsgidBlock,
-} from '../store/acceptance.ts';
-import { type Database, isConnectionLoss, type StageConnection } from '../store/database.ts';
+  type Database,
+  isConnectionLoss,
+  ROW_FAULT,
+  sqlState,
+  type StageConnection,
+  TRANSIENT,
+} from '../store/database.ts';
 import type { Clock } from '../base/clock.ts';
 import type { QueueHolder } from '../store/queue.ts';
 import { HandOver } from './hand-over.ts';
@@ -25,15 +26,8 @@ import type { OperatorDirectory } from './operator-directory.ts';
 const MAX_BATCH = 500;
 /** Requests waiting for a commit; beyond it the client is asked to send again (99998). */
 const MAX_WAITING = 10_000;
-/** How long a lost commit is asked after before the connections are closed without an answer. */
-const RESOLVE_WITHIN_MS = 50_000;
-const RESOLVE_PAUSE_MS = 250;
 /** A missing operator is one line in the log, not one a request. */
 const SAY_UNROUTED_EVERY_MS = 10_000;
-/** SQLSTATE classes that one row's content can cause: data exception, integrity violation, program limit. */
-const ROW_FAULT = /^(22|23|54)/;
-/** Deadlock and serialisation failure: nothing happened, the same batch can go again. */
-const TRANSIENT = /^40/;
 
 export interface NewMessage {
   readonly accountId: number;
@@ -88,21 +82,17 @@ export interface AcceptanceOptions {
   readonly onUnresolved: (messages: number) => void;
 }
 
-function sqlState(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
-}
-
 export class Acceptance {
   readonly #options: AcceptanceOptions;
   readonly #connection: StageConnection;
+  readonly #msgids: MsgidBlocks;
   readonly #commits: GroupCommit<RoutedMessage, AcceptOutcome>;
-  #nextMsgid = 0;
-  #blockEnd = 0;
   #unroutedSaidUntilMs = 0;
 
   constructor(options: AcceptanceOptions) {
     this.#options = options;
     this.#connection = options.database.stage();
+    this.#msgids = new MsgidBlocks(options.database);
     this.#commits = new GroupCommit({
       maxBatch: MAX_BATCH,
       lingerMs: options.lingerMs,
@@ -164,11 +154,7 @@ export class Acceptance {
 
   /** A row that breaks the statement must not fail its neighbours: halves, down to the one. */
   async #inHalves(batch: readonly RoutedMessage[]): Promise<AcceptOutcome[]> {
-    if (batch.length === 1) return [NOT_STORED];
-    const middle = Math.ceil(batch.length / 2);
-    const first = await this.#acceptAll(batch.slice(0, middle));
-    const second = await this.#acceptAll(batch.slice(middle));
-    return [...first, ...second];
+    return batch.length === 1 ? [NOT_STORED] : inHalves(batch, (half) => this.#acceptAll(half));
   }
 
   /** Rows the balance did not cover in this order go again without those before them that were turned down. */
@@ -177,18 +163,12 @@ export class Acceptance {
     rows: readonly AcceptRow[],
     rejected: readonly RejectedRow[],
   ): Promise<AcceptOutcome[]> {
-    const outcomes: AcceptOutcome[] = rows.map((row) => ({ kind: 'accepted', msgid: row.msgid }));
-    if (rejected.length === 0) return outcomes;
-    const reasons = new Map(rejected.map((row) => [row.msgid, row]));
-    const left = balancesLeft(rows, reasons);
     const again: number[] = [];
-    for (const [index, row] of rows.entries()) {
-      const reason = reasons.get(row.msgid);
-      if (!reason) continue;
-      if (reason.stale) outcomes[index] = CHANGED;
-      else if (row.points > (left.get(row.accountId) ?? 0)) outcomes[index] = INSUFFICIENT;
-      else again.push(index);
-    }
+    const outcomes = judgeCharges(rows, rejected).map((verdict, index): AcceptOutcome => {
+      if (verdict === 'accepted') return { kind: 'accepted', msgid: rows[index]?.msgid ?? 0 };
+      if (verdict === 'again') again.push(index);
+      return verdict === 'account-changed' ? CHANGED : INSUFFICIENT;
+    });
     if (again.length === 0) return outcomes;
     const second = await this.#acceptAll(again.map((index) => batch[index] as RoutedMessage));
     for (const [place, index] of again.entries()) outcomes[index] = second[place] ?? NOT_STORED;
@@ -233,21 +213,14 @@ export class Acceptance {
 
   /** Runs the identical batch until the database says what became of it. */
   async #resolve(rows: readonly AcceptRow[]): Promise<readonly RejectedRow[] | 'row-fault' | 'unresolved'> {
-    const deadlineMs = performance.now() + RESOLVE_WITHIN_MS;
-    while (performance.now() < deadlineMs) {
-      try {
-        return await acceptBatchAgain(this.#connection, this.#options.clock.now(), rows);
-      } catch (error) {
-        if (ROW_FAULT.test(sqlState(error))) return 'row-fault';
-        await new Promise((resolve) => setTimeout(resolve, RESOLVE_PAUSE_MS));
-      }
-    }
-    this.#options.log.error({ messages: rows.length }, 'the outcome of a commit stays unknown');
-    return 'unresolved';
+    const known = await askUntilKnown(() => acceptBatchAgain(this.#connection, this.#options.clock.now(), rows));
+    if (known === 'unresolved')
+      this.#options.log.error({ messages: rows.length }, 'the outcome of a commit stays unknown');
+    return known;
   }
 
   async #rowsOf(batch: readonly RoutedMessage[], handOver: HandOver): Promise<AcceptRow[]> {
-    let msgid = await this.#takeMsgids(batch.length);
+    let msgid = await this.#msgids.take(batch.length);
     const points = new Map<number, number>();
     const segments = new Map<string, number>();
     return batch.map(({ message, operatorId }) => {
@@ -261,33 +234,4 @@ export class Acceptance {
       return row;
     });
   }
-
-  /** Ids of one batch never span two blocks, so that a ledger row's first and last msgid enclose no other node's. */
-  async #takeMsgids(count: number): Promise<number> {
-    if (this.#nextMsgid + count > this.#blockEnd) {
-      const first = await takeMsgidBlock(this.#options.database);
-      this.#nextMsgid = first;
-      this.#blockEnd = Math.min(first + MSGID_BLOCK_SIZE, LAST_MSGID + 1);
-    }
-    const first = this.#nextMsgid;
-    this.#nextMsgid += count;
-    return first;
-  }
-}
-
-/** What each account that had rows turned down has left after the rows that were taken. */
-function balancesLeft(
-  rows: readonly AcceptRow[],
-  rejected: ReadonlyMap<number, RejectedRow>,
-): ReadonlyMap<number, number> {
-  const left = new Map<number, number>();
-  for (const row of rows) {
-    const reason = rejected.get(row.msgid);
-    if (reason) left.set(row.accountId, left.get(row.accountId) ?? reason.balance);
-  }
-  for (const row of rows) {
-    const balance = left.get(row.accountId);
-    if (balance !== undefined && !rejected.has(row.msgid)) left.set(row.accountId, balance - row.points);
-  }
-  return left;
 }

@@ -1,30 +1,39 @@
 /**
  * Incoming messages: joined from their segments, stored for the account that has the address, owed to its URL if it
- * has one, and only then acknowledged to the operator. After 15 minutes a message is shown with what is missing marked.
+ * has one, and only then acknowledged to the operator. After 15 minutes a message is shown with what is missing marked,
+ * and one that looked like a receipt if no segment was found for it.
  */
+import { crc32 } from 'node:zlib';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { Periodic } from '../base/periodic.ts';
 import { asciiJson, incomingRow } from '../domain/answers.ts';
 import type { OperatorSettings } from '../domain/operator-settings.ts';
 import { parseAnyMsisdn } from '../domain/phone-number.ts';
+import { stateOfReceipt } from '../domain/states.ts';
 import { decodeUserData } from '../gsm/user-data.ts';
+import { parseReceiptText } from '../smpp/receipt-text.ts';
 import { messageBytes, type ShortMessageFields, STATUS } from '../smpp/pdu.ts';
 import type { Database, Queryable, StageConnection } from '../store/database.ts';
+import { isStillKept } from '../store/kept-receipts.ts';
 import {
   type Arrival,
   type ArrivedSegment,
   dueGroups,
+  type DoubtfulText,
   findSegment,
   forgetGroup,
   forgetJoined,
+  holdDoubtful,
   joinGroup,
   owePush,
   type SegmentGroup,
   storeArrival,
   storeSegment,
+  takeDoubtful,
   takeGroup,
 } from '../store/incoming.ts';
+import type { Receipt } from './parse-receipt.ts';
 
 const ESM_CLASS_UDHI = 0x40;
 const JOIN_WITHIN_MS = 15 * 60_000;
@@ -73,7 +82,28 @@ export class Incoming {
     message: ShortMessageFields,
     respond: (status: number) => void,
   ): void {
-    this.#inTurn(() => this.#store(operatorId, settings, message)).then(
+    this.#acknowledge(() => this.#store(operatorId, settings, message), respond);
+  }
+
+  /**
+   * Takes a text that was kept as a receipt by its looks only, and matches no segment: shown after 15 minutes, unless
+   * its receipt has found one by then. Committed before the operator is answered.
+   */
+  addDoubtful(
+    receipt: Receipt,
+    settings: OperatorSettings,
+    message: ShortMessageFields,
+    respond: (status: number) => void,
+  ): void {
+    const { mobile, address, text } = this.#read(settings, message);
+    const { id: receiptId, operatorId } = receipt;
+    const reference = crc32(`${receiptId}\n${text}`) >>> 1;
+    const doubtful: DoubtfulText = { operatorId, mobile, address, reference, total: 1, receiptId, text };
+    this.#acknowledge(() => holdDoubtful(this.#connection, doubtful, this.#clock.now()), respond);
+  }
+
+  #acknowledge(work: () => Promise<void>, respond: (status: number) => void): void {
+    this.#inTurn(work).then(
       () => respond(STATUS.ESME_ROK),
       (error: unknown) => {
         this.#log.error({ err: error }, 'an incoming message could not be stored');
@@ -88,16 +118,23 @@ export class Incoming {
     return turn;
   }
 
-  async #store(operatorId: number, settings: OperatorSettings, message: ShortMessageFields): Promise<void> {
-    const nowMs = this.#clock.now();
+  #read(
+    settings: OperatorSettings,
+    message: ShortMessageFields,
+  ): { mobile: string; address: string } & ReturnType<typeof decodeUserData> {
     const mobile = parseAnyMsisdn(message.source.digits) ?? message.source.digits;
-    const address = message.destination.digits;
-    const { text, concat } = decodeUserData({
+    const decoded = decodeUserData({
       dataCoding: message.dataCoding,
       udhi: (message.esmClass & ESM_CLASS_UDHI) !== 0,
       bytes: messageBytes(message),
       defaultAlphabet: settings.defaultAlphabet,
     });
+    return { mobile, address: message.destination.digits, ...decoded };
+  }
+
+  async #store(operatorId: number, settings: OperatorSettings, message: ShortMessageFields): Promise<void> {
+    const nowMs = this.#clock.now();
+    const { mobile, address, text, concat } = this.#read(settings, message);
     const part = concat ?? sarOf(message);
     if (!part || part.total < 2 || part.sequence < 1 || part.sequence > part.total) {
       await this.#connection.transaction((tx) =>
@@ -139,10 +176,22 @@ export class Incoming {
     const nowMs = this.#clock.now();
     for (const { whole, ...group } of await dueGroups(this.#connection, nowMs - JOIN_WITHIN_MS)) {
       await this.#connection.transaction(async (tx) =>
-        this.#show(tx, group, whole ? await joinGroup(tx, group, nowMs) : await takeGroup(tx, group)),
+        group.total === 1
+          ? this.#showDoubtful(tx, group)
+          : this.#show(tx, group, whole ? await joinGroup(tx, group, nowMs) : await takeGroup(tx, group)),
       );
     }
     await forgetJoined(this.#connection, nowMs - COPY_WITHIN_MS);
+  }
+
+  /** What is no state of a receipt was not kept as one. */
+  async #showDoubtful(tx: Queryable, group: SegmentGroup): Promise<void> {
+    const found = await takeDoubtful(tx, group);
+    if (!found) return;
+    const { operatorId, mobile } = group;
+    const state = stateOfReceipt(parseReceiptText(found.text)?.stat ?? '');
+    const receipt = { id: found.receiptId, operatorId, mobile };
+    if (state === 'pending' || (await isStillKept(tx, receipt))) await this.#show(tx, group, [found]);
   }
 
   async #show(

@@ -20,6 +20,7 @@ export class OperatorDirectory {
   readonly #listeners: (() => void)[] = [];
   #operators: ReadonlyMap<number, Operator> = new Map();
   #candidates: readonly RouteCandidate[] = [];
+  #sharing: ReadonlyMap<number, readonly number[]> = new Map();
   #links: ReadonlyMap<number, { bound: number; mine: number }> = new Map();
 
   constructor(options: { database: Database; lease: EpochHolder; log: Logger }) {
@@ -57,6 +58,14 @@ export class OperatorDirectory {
     return this.#operators.get(operatorId);
   }
 
+  /**
+   * The operators that are one account at one SMSC (same host, port and system_id), in ascending order: a receipt may
+   * come over the links of any of them. The operator itself is always among them.
+   */
+  sharing(operatorId: number): readonly number[] {
+    return this.#sharing.get(operatorId) ?? [operatorId];
+  }
+
   /** Whether any node has a bound link to it. */
   isUp(operatorId: number): boolean {
     return (this.#links.get(operatorId)?.bound ?? 0) > 0;
@@ -77,6 +86,7 @@ export class OperatorDirectory {
     const operators = await listOperators(this.#database);
     const links = await linkStates(this.#database, this.#lease.epoch() ?? NO_EPOCH);
     this.#operators = new Map(operators.map((operator) => [operator.operatorId, operator]));
+    this.#sharing = groupsOf(operators);
     this.#candidates = operators.map((operator) => ({
       operatorId: operator.operatorId,
       prefixes: operator.settings.prefixes,
@@ -86,4 +96,14 @@ export class OperatorDirectory {
     this.#links = new Map(links.map((link) => [link.operator_id, link]));
     for (const listener of this.#listeners) listener();
   }
+}
+
+function groupsOf(operators: readonly Operator[]): ReadonlyMap<number, readonly number[]> {
+  const byAccount = Map.groupBy(operators, ({ settings: { host, port, systemId } }) =>
+    JSON.stringify([host.toLowerCase(), port, systemId]),
+  );
+  const groups = [...byAccount.values()].map((group) =>
+    group.map(({ operatorId }) => operatorId).sort((a, b) => a - b),
+  );
+  return new Map(groups.flatMap((group) => group.map((operatorId) => [operatorId, group] as const)));
 }

@@ -15,6 +15,7 @@ import { freeSlot, markSlot, takeSlot } from '../store/links.ts';
 import type { EpochHolder } from '../store/node-lease.ts';
 import type { Operator } from '../store/operators.ts';
 import { claim, type QueuedMessage, type QueueHolder, releaseStrays } from '../store/queue.ts';
+import type { LateResponses } from './late-response.ts';
 import type { OperatorDirectory } from './operator-directory.ts';
 import { OperatorLink } from './operator-link.ts';
 import type { OutcomeRecorder } from './outcome.ts';
@@ -45,7 +46,7 @@ export interface DispatchContext {
   readonly graceMs: number;
   readonly onDeliver: (operatorId: number, pdu: MessagePdu, respond: (status: number) => void) => void;
   readonly onSubmitResult: (operator: string, result: string) => void;
-  readonly onLateResponse: (operatorId: number, link: string, sequence: number, messageId: string) => void;
+  readonly lateResponses: LateResponses;
 }
 
 interface HeldSlot {
@@ -187,10 +188,9 @@ export class OperatorDispatch {
       settings,
       log,
       onDeliver: (pdu, respond) => this.#context.onDeliver(operatorId, pdu, respond),
-      onLateResponse: (linkName, sequence, status, messageId) => {
-        if (status === 0) this.#context.onLateResponse(operatorId, linkName, sequence, messageId);
-      },
+      onLateResponse: (...late) => this.#context.lateResponses.answered(...late),
       onChange: (bound, detail) => {
+        if (!bound) this.#context.lateResponses.forget(`${name}/${slot}`);
         this.#bucket.setRate(settings.throttle * directory.shareOf(operatorId, this.boundLinks()));
         markSlot(database, { epoch, operatorId, slot, bound, detail })
           .then(() => (this.#stopped ? undefined : directory.refresh()))
@@ -341,13 +341,15 @@ export class OperatorDispatch {
         else onResult({ kind: 'not-sent', reason: 'closed' });
       },
       onResult: (result, meaning) => this.#submitResult(message, link, result, meaning),
+      onTimeout: (sequence, submit) => this.#context.lateResponses.expect(link.name, sequence, submit),
       onOutcome: (outcome) => this.#record(message, outcome),
     }).start();
   }
 
   #record(message: QueuedMessage, outcome: Parameters<OutcomeRecorder['add']>[0]): void {
-    this.#context.recorder.add(outcome, () => {
-      this.#known.delete(message);
+    this.#context.recorder.add(outcome, (committed) => {
+      // What stays claimed is no stray.
+      if (committed) this.#known.delete(message);
       this.#underWay -= 1;
       if (this.#underWay === 0) for (const resolve of this.#allDone.splice(0)) resolve();
     });

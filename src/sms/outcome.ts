@@ -1,26 +1,26 @@
 /**
  * Writes down what submits led to, many at a time. Until a batch is committed its messages stay claimed, so that a
- * death in between is found by whoever takes over; while the database is away the batch is tried again.
+ * death in between is found by whoever takes over; while the database is away the batch is tried again. An outcome that
+ * the database refuses for what is in it holds up no other: its message waits for a receipt, as after no response.
  */
 import type { Clock } from '../base/clock.ts';
 import { GroupCommit } from '../base/group-commit.ts';
+import { inHalves } from '../base/halves.ts';
 import type { Logger } from '../base/log.ts';
-import type { Database, Queryable, StageConnection } from '../store/database.ts';
-import { setReceiptsAside } from '../store/kept-receipts.ts';
+import { type Database, isRowFault, type Queryable, type StageConnection } from '../store/database.ts';
 import { giveBack, type ReturnedMessage } from '../store/queue.ts';
 import { settleJoined } from '../store/receipts.ts';
 import type { SettledRow } from '../store/settlement.ts';
 import {
   type EndedMessage,
   endMessages,
-  idsInUse,
   noteEvents,
   type RecordedSubmissions,
-  recordSubmitted,
   type SubmitEvent,
   type SubmittedSegment,
-  waitingUnderTheirId,
 } from '../store/submissions.ts';
+import { holdUnrecorded } from '../store/unknown-outcomes.ts';
+import { recordSegments } from './record-segments.ts';
 
 const MAX_BATCH = 500;
 /** Batches of 130 to 300 were measured best: the response is not waited for by anyone. */
@@ -28,6 +28,8 @@ const LINGER_MS = 25;
 /** The windows of all links bound it; this only catches a mistake. */
 const MAX_WAITING = 100_000;
 const RETRY_PAUSE_MS = 200;
+/** A single outcome is refused so often before it is believed to be at fault itself. */
+const MAX_REFUSALS = 2;
 
 /** What became of one claimed message. */
 export interface Outcome {
@@ -45,6 +47,7 @@ export interface OutcomeRecorderOptions {
   readonly database: Database;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly graceMs: number;
   /** Whether what this operator took and could not deliver is refunded. */
   readonly refunds: (operatorId: number) => boolean;
   readonly onSettled: (rows: readonly SettledRow[]) => void;
@@ -54,7 +57,7 @@ export interface OutcomeRecorderOptions {
 export class OutcomeRecorder {
   readonly #options: OutcomeRecorderOptions;
   readonly #connection: StageConnection;
-  readonly #commits: GroupCommit<Outcome, undefined>;
+  readonly #commits: GroupCommit<Outcome, boolean>;
   #givingUp = false;
 
   constructor(options: OutcomeRecorderOptions) {
@@ -68,11 +71,11 @@ export class OutcomeRecorder {
     });
   }
 
-  /** Takes an outcome over; `recorded` is called once it is committed, or given up at the end. */
-  add(outcome: Outcome, recorded: () => void): void {
-    if (!this.#commits.add(outcome, recorded)) {
+  /** Takes an outcome over; `done` is called once it is committed, or given up: then its message stays claimed. */
+  add(outcome: Outcome, done: (committed: boolean) => void): void {
+    if (!this.#commits.add(outcome, (_, committed) => done(committed === true))) {
       this.#options.log.error({}, 'too many outcomes wait to be recorded');
-      recorded();
+      done(false);
     }
   }
 
@@ -88,24 +91,54 @@ export class OutcomeRecorder {
     return this.#commits.drain();
   }
 
-  async #record(batch: readonly Outcome[]): Promise<undefined[]> {
+  async #record(batch: readonly Outcome[]): Promise<boolean[]> {
     this.#options.onBatch(batch.length);
+    return this.#recordAll(batch);
+  }
+
+  /** Says of each outcome whether it is committed. */
+  async #recordAll(batch: readonly Outcome[]): Promise<boolean[]> {
+    let refusals = 0;
     while (true) {
       try {
         await this.#recordOnce(batch);
-        return batch.map(() => undefined);
+        return batch.map(() => true);
       } catch (error) {
         this.#options.log.error({ err: error, outcomes: batch.length }, 'outcomes of submits could not be recorded');
-        if (this.#givingUp) return batch.map(() => undefined);
+        if (isRowFault(error) && batch.length > 1) return inHalves(batch, (half) => this.#recordAll(half));
+        refusals += isRowFault(error) ? 1 : 0;
+        const [outcome] = batch;
+        if (outcome && refusals >= MAX_REFUSALS) return [await this.#hold(outcome)];
+        if (this.#givingUp) return batch.map(() => false);
         await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
       }
     }
   }
 
+  /** Nobody can write down what became of it: the same as if no response had come (design, promise 4). */
+  async #hold(outcome: Outcome): Promise<boolean> {
+    const { clock, graceMs, log } = this.#options;
+    const { epoch, submitted, ended, returned } = outcome;
+    const msgid = ended?.msgid ?? returned?.msgid ?? submitted[0]?.msgid;
+    if (msgid === undefined) return false;
+    while (!this.#givingUp) {
+      try {
+        await holdUnrecorded(this.#connection, clock.now(), { msgid, epoch, graceMs });
+        log.error({ msgid }, 'the database refuses the outcome of a submit; the message waits for a receipt');
+        return true;
+      } catch (error) {
+        log.error({ err: error, msgid }, 'a message whose outcome is refused could not be held');
+        if (isRowFault(error)) return false;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
+      }
+    }
+    return false;
+  }
+
   async #recordOnce(batch: readonly Outcome[]): Promise<void> {
     const submitted = batch.flatMap((outcome) => outcome.submitted);
     const { arrived, settled } = await this.#connection.transaction(async (tx) => ({
-      arrived: submitted.length > 0 ? await this.#recordSegments(tx, submitted) : [],
+      arrived: submitted.length > 0 ? await recordSegments(tx, submitted) : [],
       settled: await this.#recordRest(tx, batch),
     }));
     if (settled.length > 0) this.#options.onSettled(settled);
@@ -126,14 +159,6 @@ export class OutcomeRecorder {
     return settled;
   }
 
-  /** Gives the segments whose receipts had come before. */
-  async #recordSegments(db: Queryable, segments: readonly SubmittedSegment[]): Promise<RecordedSubmissions['arrived']> {
-    const recorded = await recordSubmitted(db, segments);
-    return recorded.stored < segments.length
-      ? [...recorded.arrived, ...(await this.#recordLeftOver(db, segments))]
-      : recorded.arrived;
-  }
-
   /**
    * In a transaction of its own, after the queue's rows are let go: messages and accounts are locked here. What fails
    * is left to the sweep, for the segments themselves are recorded.
@@ -147,27 +172,4 @@ export class OutcomeRecorder {
       log.warn({ err: error, segments: arrived.length }, 'early receipts were left to the sweep');
     }
   }
-
-  /**
-   * Segments whose id somebody else has: a receipt for another recipient steps aside; where it is a segment, the
-   * operator gave the id twice, and the newer one waits without it, as if it had not been told.
-   */
-  async #recordLeftOver(db: Queryable, segments: readonly SubmittedSegment[]): Promise<RecordedSubmissions['arrived']> {
-    const waiting = await waitingUnderTheirId(db, segments);
-    const homeless = segments.filter((_, index) => !waiting.has(index));
-    if (homeless.length === 0) return [];
-    await setReceiptsAside(db, homeless);
-    const taken = new Set(await idsInUse(db, homeless));
-    const again = homeless.map((segment, index) => {
-      const twice = taken.has(index) || homeless.findIndex((other) => sameId(other, segment)) !== index;
-      if (!twice) return { ...segment, detail: 'a receipt for another recipient had this id' };
-      const detail = `the operator gave the id ${segment.operatorMessageId} twice`;
-      return { ...segment, operatorMessageId: undefined, detail };
-    });
-    return (await recordSubmitted(db, again)).arrived;
-  }
-}
-
-function sameId(a: SubmittedSegment, b: SubmittedSegment): boolean {
-  return a.operatorId === b.operatorId && a.operatorMessageId === b.operatorMessageId;
 }

@@ -20,6 +20,8 @@ export interface Receipt {
 }
 
 const MAX_DETAIL_CHARACTERS = 300;
+/** SMPP 3.4 §5.2.23 has 64. No segment waits under an id that is no entry of an index: 2,700 bytes. */
+const MAX_ID_CHARACTERS = 1_000;
 /** A done date without seconds. */
 const MINUTE_DATE_DIGITS = 10;
 const MINUTE_MS = 60_000;
@@ -40,7 +42,7 @@ export function parseReceipt(
   const fields = parseReceiptText(text);
   // PostgreSQL's text holds no NUL, and no operator's id does.
   const id = (message.tlvs.receiptedMessageId || fields?.id)?.split('\0', 1)[0];
-  if (!id) return undefined;
+  if (!id || id.length > MAX_ID_CHARACTERS) return undefined;
   const { messageState } = message.tlvs;
   const fromText = fields?.stat === undefined ? 'pending' : stateOfReceipt(fields.stat);
   const state = fromText === 'pending' && messageState !== undefined ? stateOfMessageState(messageState) : fromText;

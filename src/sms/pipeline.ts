@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
-import { isReceipt } from '../smpp/receipt-text.ts';
+import { receiptLikeness } from '../smpp/receipt-text.ts';
 import { type MessagePdu, STATUS } from '../smpp/pdu.ts';
 import type { Database } from '../store/database.ts';
 import type { EpochHolder } from '../store/node-lease.ts';
@@ -15,6 +15,7 @@ import { AskOperator } from './ask-operator.ts';
 import { Dispatch } from './dispatch.ts';
 import { Incoming } from './incoming.ts';
 import { IncomingQuery } from './incoming-query.ts';
+import { LateResponses } from './late-response.ts';
 import { OperatorDirectory } from './operator-directory.ts';
 import { OutcomeRecorder } from './outcome.ts';
 import { Overdue } from './overdue.ts';
@@ -64,6 +65,7 @@ export class SmsPipeline {
   readonly #receipts: ReceiptIntake;
   readonly #incoming: Incoming;
   readonly #dispatch: Dispatch;
+  readonly #lateResponses: LateResponses;
   readonly #overdue: Overdue;
   readonly #schedule: Schedule;
   readonly #takeOver: TakeOver;
@@ -85,6 +87,7 @@ export class SmsPipeline {
     this.#screening = new Screening({ database, log });
     this.#recorder = new OutcomeRecorder({
       ...shared,
+      graceMs: receiptGraceMs,
       refunds,
       onSettled,
       onBatch: (rows) => hooks.batch('submit', rows),
@@ -99,6 +102,7 @@ export class SmsPipeline {
       onReceipt: (operatorId, state) => hooks.received(directory.find(operatorId)?.name ?? String(operatorId), state),
     });
     this.#incoming = new Incoming({ ...shared, onOwed: hooks.callbackOwed });
+    this.#lateResponses = new LateResponses({ ...shared, directory, graceMs: receiptGraceMs, refunds, onSettled });
     const recorder = this.#recorder;
     this.#dispatch = new Dispatch({
       ...shared,
@@ -109,7 +113,7 @@ export class SmsPipeline {
       graceMs: receiptGraceMs,
       onDeliver: (operatorId, pdu, respond) => this.#deliver(operatorId, pdu, respond),
       onSubmitResult: hooks.submitted,
-      onLateResponse: (...late) => this.#noteLateResponse(...late),
+      lateResponses: this.#lateResponses,
     });
     const receipts = this.#receipts;
     const asker = new AskOperator({ connection: database.stage(), directory, dispatch: this.#dispatch, receipts });
@@ -137,6 +141,7 @@ export class SmsPipeline {
     this.#incoming.start();
     this.#overdue.start();
     this.#takeOver.start();
+    this.#lateResponses.start();
     this.#dispatch.start();
     this.#reroute.start();
     this.#schedule.start();
@@ -150,6 +155,7 @@ export class SmsPipeline {
     await this.#dispatch.stop();
     await Promise.all([this.#receipts.stop(), this.#incoming.stop(), this.#overdue.stop()]);
     await this.#recorder.stop();
+    await this.#lateResponses.stop();
     await Promise.all([this.directory.stop(), this.#screening.stop()]);
   }
 
@@ -164,21 +170,18 @@ export class SmsPipeline {
       respond(STATUS.ESME_RX_T_APPN);
       return;
     }
-    if (!isReceipt(pdu.message)) {
+    const likeness = receiptLikeness(pdu.message);
+    if (likeness === 'none') {
       this.#incoming.add(operatorId, settings, pdu.message, respond);
       return;
     }
     const receipt = parseReceipt(operatorId, settings, pdu.message, this.#options.clock.now());
     if (receipt) {
-      this.#receipts.add(receipt, respond);
+      const doubtful = (): void => this.#incoming.addDoubtful(receipt, settings, pdu.message, respond);
+      this.#receipts.add(receipt, respond, likeness === 'perhaps' ? doubtful : undefined);
       return;
     }
     this.#options.log.warn({ operatorId }, 'a receipt names no message');
     respond(STATUS.ESME_ROK);
-  }
-
-  /** The response to a submit that had been given up as unknown: shown, so that the operator's id can be traced. */
-  #noteLateResponse(operatorId: number, link: string, sequence: number, operatorMessageId: string): void {
-    this.#options.log.info({ link, sequence, operatorId, operatorMessageId }, 'a response came after its time');
   }
 }

@@ -17,6 +17,7 @@ import {
   candidatesFor,
   notePending,
   type SettledReceipts,
+  type SegmentKey,
   settleReceipts,
   unknownCandidatesFor,
 } from '../store/receipts.ts';
@@ -69,11 +70,15 @@ export class ReceiptIntake {
     });
   }
 
-  /** Commits a receipt, then answers the operator; asked to send it again when it can't be committed. */
-  add(receipt: Receipt, respond: (status: number) => void): void {
-    const accepted = this.#commits.add(receipt, (error) => {
+  /**
+   * Commits a receipt, then answers the operator; asked to send it again when it can't be committed. With `unmatched`
+   * the answer to one that matches no segment is the caller's.
+   */
+  add(receipt: Receipt, respond: (status: number) => void, unmatched?: () => void): void {
+    const accepted = this.#commits.add(receipt, (error, matched) => {
       if (error !== undefined) this.#options.log.error({ err: error }, 'receipts could not be committed');
-      respond(error === undefined ? STATUS.ESME_ROK : STATUS.ESME_RX_T_APPN);
+      if (error === undefined && matched === 'kept' && unmatched) unmatched();
+      else respond(error === undefined ? STATUS.ESME_ROK : STATUS.ESME_RX_T_APPN);
     });
     if (!accepted) respond(STATUS.ESME_RX_T_APPN);
   }
@@ -101,24 +106,24 @@ export class ReceiptIntake {
   /** Receipts that end nothing: gives the places of those whose segment is not known under their id. */
   async #pending(batch: readonly Receipt[], pending: readonly number[], results: Matched[]): Promise<number[]> {
     if (pending.length === 0) return [];
-    const found = await this.#note(batch, pending, (receipt) => this.#likeliestId(receipt));
+    const found = await this.#note(batch, pending, (receipt) => this.#likeliestKey(receipt));
     for (const place of found) results[place] = 'known';
     // One that is neither final nor ACCEPTD tells nothing that would be worth keeping.
     return pending.filter((place) => results[place] !== 'known' && at(batch, place).state === 'ACCEPTD');
   }
 
-  /** Notes the receipts at these places, which end nothing, under the ids given; gives the places whose segment was found. */
+  /** Notes the receipts at these places, which end nothing, under the keys given; gives the places whose segment was found. */
   async #note(
     batch: readonly Receipt[],
     wanted: readonly number[],
-    idOf: (receipt: Receipt, place: number) => string,
+    keyOf: (receipt: Receipt, place: number) => SegmentKey,
   ): Promise<number[]> {
     if (wanted.length === 0) return [];
     const rows = wanted.map((place) => {
       const receipt = at(batch, place);
+      const key = keyOf(receipt, place);
       return {
-        operatorMessageId: idOf(receipt, place),
-        operatorId: receipt.operatorId,
+        ...key,
         mobile: receipt.mobile,
         detail: receipt.detail,
         accepted: receipt.state === 'ACCEPTD',
@@ -130,35 +135,35 @@ export class ReceiptIntake {
 
   async #exact(batch: readonly Receipt[], final: readonly number[], results: Matched[]): Promise<number[]> {
     if (final.length === 0) return [];
-    const found = await this.#settle(batch, final, (receipt) => this.#likeliestId(receipt));
+    const found = await this.#settle(batch, final, (receipt) => this.#likeliestKey(receipt));
     for (const place of found) results[place] = 'known';
     return final.filter((place) => results[place] !== 'known');
   }
 
-  /** Settles the receipts at these places under the ids given; gives the places whose segment was found. */
+  /** Settles the receipts at these places under the keys given; gives the places whose segment was found. */
   async #settle(
     batch: readonly Receipt[],
     wanted: readonly number[],
-    idOf: (receipt: Receipt, place: number) => string,
+    keyOf: (receipt: Receipt, place: number) => SegmentKey,
   ): Promise<number[]> {
     if (wanted.length === 0) return [];
     const arrived = wanted.map((place) => {
       const receipt = at(batch, place);
+      const key = keyOf(receipt, place);
       return {
-        operatorMessageId: idOf(receipt, place),
-        operatorId: receipt.operatorId,
+        ...key,
         mobile: receipt.mobile,
         state: receipt.state,
         doneAtMs: receipt.doneAtMs,
         detail: receipt.detail,
-        refund: this.#options.refunds(receipt.operatorId),
+        refund: this.#options.refunds(key.operatorId),
       };
     });
     const { found, settled, unclaimed } = await this.#settleAndHandOver(arrived);
     if (settled.length > 0) this.#options.onSettled(settled, unclaimed);
     return found.map(([n, msgid]) => {
       const place = at(wanted, n - 1);
-      this.#recent.add(recentKey(at(batch, place)), msgid);
+      this.#recent.add(this.#recentKey(at(batch, place)), msgid);
       return place;
     });
   }
@@ -178,26 +183,27 @@ export class ReceiptIntake {
   async #search(batch: readonly Receipt[], wanted: readonly number[], results: Matched[]): Promise<number[]> {
     const left = await this.#noteRepeated(batch, wanted, results);
     const chosen = await this.#choose(batch, left);
-    const idOf = (_: Receipt, place: number): string => chosen.get(place) ?? '';
+    const keyOf = (receipt: Receipt, place: number): SegmentKey =>
+      chosen.get(place) ?? { operatorMessageId: '', operatorId: receipt.operatorId };
     const [final, pending] = [true, false].map((wanted) =>
       [...chosen.keys()].filter((place) => isFinalReceipt(at(batch, place).state) === wanted),
     );
-    const settled = await this.#settle(batch, final ?? [], idOf);
-    const noted = await this.#note(batch, pending ?? [], idOf);
+    const settled = await this.#settle(batch, final ?? [], keyOf);
+    const noted = await this.#note(batch, pending ?? [], keyOf);
     for (const place of [...settled, ...noted]) results[place] = 'known';
     return left.filter((place) => results[place] !== 'known');
   }
 
   /** A receipt for what was settled a while ago changes nothing, and is only shown. */
   async #noteRepeated(batch: readonly Receipt[], wanted: readonly number[], results: Matched[]): Promise<number[]> {
-    const repeated = wanted.filter((place) => this.#recent.has(recentKey(at(batch, place))));
+    const repeated = wanted.filter((place) => this.#recent.has(this.#recentKey(at(batch, place))));
     if (repeated.length === 0) return [...wanted];
     await noteEvents(
       this.#connection,
       repeated.map((place) => {
         const receipt = at(batch, place);
         return {
-          msgid: this.#recent.get(recentKey(receipt)) ?? 0,
+          msgid: this.#recent.get(this.#recentKey(receipt)) ?? 0,
           atMs: this.#options.clock.now(),
           kind: 'receipt-again',
           operatorId: receipt.operatorId,
@@ -215,43 +221,54 @@ export class ReceiptIntake {
     return wanted.filter((place) => !known.has(place));
   }
 
-  /** For each place the one id its segment may wait under; none when nothing or more than one agrees. */
-  async #choose(batch: readonly Receipt[], wanted: readonly number[]): Promise<ReadonlyMap<number, string>> {
-    const chosen = new Map<number, string>();
+  /** With the recipient: an operator that starts its ids anew gives one to somebody else's message. */
+  #recentKey({ operatorId, mobile, id }: Receipt): string {
+    return `${this.#options.directory.sharing(operatorId)[0]}/${mobile ?? ''}/${id}`;
+  }
+
+  /** For each place the one key its segment may wait under; none when nothing or more than one agrees. */
+  async #choose(batch: readonly Receipt[], wanted: readonly number[]): Promise<ReadonlyMap<number, SegmentKey>> {
+    const chosen = new Map<number, SegmentKey>();
     if (wanted.length === 0) return chosen;
     const forms = wanted.flatMap((place) => this.#formsOf(at(batch, place)).map((form) => ({ n: place, ...form })));
     const byId = Map.groupBy(await candidatesFor(this.#connection, forms), (candidate) => candidate.n);
     const references = wanted.flatMap((n) => {
       const { mobile, operatorId, reference } = at(batch, n);
-      return mobile === undefined || reference === undefined ? [] : [{ n, mobile, operatorId, reference }];
+      if (mobile === undefined || reference === undefined) return [];
+      return this.#options.directory
+        .sharing(operatorId)
+        .map((sharing) => ({ n, mobile, operatorId: sharing, reference }));
     });
     const unknown = references.length === 0 ? [] : await unknownCandidatesFor(this.#connection, references);
     const byReference = Map.groupBy(unknown, (candidate) => candidate.n);
     for (const place of wanted) {
       const receipt = at(batch, place);
-      const id = onlyOne(receipt, byId.get(place)) ?? onlyOne(receipt, byReference.get(place));
-      if (id === undefined) continue;
-      chosen.set(place, id);
-      const learned = forms.find((form) => form.n === place && form.id === id)?.transform;
+      const key = onlyOne(receipt, byId.get(place)) ?? onlyOne(receipt, byReference.get(place));
+      if (key === undefined) continue;
+      chosen.set(place, key);
+      const learned = forms.find((form) => form.n === place && form.id === key.operatorMessageId)?.transform;
       if (learned) this.#learned.set(receipt.operatorId, learned);
     }
     return chosen;
   }
 
   #formsOf(receipt: Receipt): { id: string; operatorId: number; transform: IdTransform }[] {
-    const idForm = this.#options.directory.find(receipt.operatorId)?.settings.idForm ?? 'auto';
+    const { directory } = this.#options;
+    const idForm = directory.find(receipt.operatorId)?.settings.idForm ?? 'auto';
     return transformsFor(idForm).flatMap((transform) => {
       const id = transformId(receipt.id, transform);
-      return id === undefined ? [] : [{ id, operatorId: receipt.operatorId, transform }];
+      if (id === undefined) return [];
+      return directory.sharing(receipt.operatorId).map((operatorId) => ({ id, operatorId, transform }));
     });
   }
 
   /** A form that was only learned has to agree with the recipient, so a receipt without one is taken as it is. */
-  #likeliestId(receipt: Receipt): string {
+  #likeliestKey(receipt: Receipt): SegmentKey {
     const idForm = this.#options.directory.find(receipt.operatorId)?.settings.idForm ?? 'auto';
     const learned = receipt.mobile === undefined ? undefined : this.#learned.get(receipt.operatorId);
     const transform = learned ?? transformsFor(idForm)[0];
-    return (transform && transformId(receipt.id, transform)) ?? receipt.id;
+    const operatorMessageId = (transform && transformId(receipt.id, transform)) ?? receipt.id;
+    return { operatorMessageId, operatorId: receipt.operatorId };
   }
 
   async #keep(receipts: readonly Receipt[]): Promise<void> {
@@ -282,18 +299,15 @@ function at<Element>(list: readonly Element[], index: number): Element {
   return list[index] as Element;
 }
 
-/** With the recipient: an operator that starts its ids anew gives one to somebody else's message. */
-function recentKey(receipt: Receipt): string {
-  return `${receipt.operatorId}/${receipt.mobile ?? ''}/${receipt.id}`;
-}
-
-/** The id of the only segment that agrees with the receipt's recipient; without one an id in another form proves nothing. */
-function onlyOne(receipt: Receipt, candidates: readonly Candidate[] = []): string | undefined {
+/** The key of the only segment that agrees with the receipt's recipient; without one an id in another form proves nothing. */
+function onlyOne(receipt: Receipt, candidates: readonly Candidate[] = []): SegmentKey | undefined {
   const agreeing = candidates.filter(({ id, mobile }) =>
     receipt.mobile === undefined ? sameDigits(id, receipt.id) : mobile === receipt.mobile,
   );
-  const ids = new Set(agreeing.map(({ id }) => id));
-  return ids.size === 1 ? agreeing[0]?.id : undefined;
+  const [first] = agreeing;
+  if (!first || agreeing.some(({ id, operatorId }) => id !== first.id || operatorId !== first.operatorId))
+    return undefined;
+  return { operatorMessageId: first.id, operatorId: first.operatorId };
 }
 
 function sameDigits(id: string, given: string): boolean {

@@ -11,6 +11,7 @@ import type { SubmitResult } from '../smpp/session.ts';
 import { formatRelativeTime } from '../smpp/validity.ts';
 import type { QueuedMessage } from '../store/queue.ts';
 import type { EndedMessage, SubmitEvent, SubmittedSegment } from '../store/submissions.ts';
+import type { UnansweredSubmit } from './late-response.ts';
 import type { Outcome } from './outcome.ts';
 
 const ESM_CLASS_UDHI = 0x40;
@@ -32,6 +33,8 @@ export interface SubmissionContext {
   readonly submit: (message: ShortMessageFields, onResult: (result: SubmitResult) => void) => void;
   /** How each submit_sm was answered: a command_status, or what happened instead of an answer. */
   readonly onResult: (result: SubmitResult, meaning: RefusalMeaning | 'accepted' | undefined) => void;
+  /** A submit_sm has no response in time; one may still come under this sequence_number. */
+  readonly onTimeout: (sequence: number, submit: UnansweredSubmit) => void;
   readonly onOutcome: (outcome: Outcome) => void;
 }
 
@@ -160,7 +163,15 @@ export class Submission {
 
   #unknown(sequence: number, reason: string, submittedAtMs: number): void {
     const words = reason === 'timeout' ? 'no response in time' : 'the link closed before the response';
-    const resend = this.#context.settings.unknownPolicy === 'resend' && this.#message.resends < MAX_RESENDS;
+    const { msgid, resends, sourceAddress } = this.#message;
+    const resend = this.#context.settings.unknownPolicy === 'resend' && resends < MAX_RESENDS;
+    if (reason === 'timeout') {
+      const segment = this.#index + 1;
+      const reference = userMessageReference(msgid, segment);
+      const { operatorId } = this.#context;
+      const only = !resend && resends === 0;
+      this.#context.onTimeout(sequence, { operatorId, msgid, segment, sourceAddress, reference, submittedAtMs, only });
+    }
     if (!resend) {
       this.#taken(undefined, sequence, submittedAtMs, `${words}; waits for a receipt`);
       return;

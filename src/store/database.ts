@@ -39,8 +39,23 @@ export interface Queryable {
 /** SQLSTATE class 08 and 57P0x, or no SQLSTATE at all: the server may or may not have committed. */
 export function isConnectionLoss(error: unknown): boolean {
   if (!(error instanceof Error)) return true;
-  const code = 'code' in error ? String(error.code) : '';
+  const code = sqlState(error);
   return !/^[0-9A-Z]{5}$/.test(code) || code.startsWith('08') || code.startsWith('57P') || code === 'EPIPE';
+}
+
+/** The SQLSTATE of an error that came from the database; empty for any other. */
+export function sqlState(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+/** SQLSTATE classes that one row's content can cause: data exception, integrity violation, program limit. */
+export const ROW_FAULT = /^(22|23|54)/;
+/** Deadlock and serialisation failure: nothing happened, the same batch can go again. */
+export const TRANSIENT = /^40/;
+
+/** The database refuses what is in some row of a statement: the others would go through without it. */
+export function isRowFault(error: unknown): boolean {
+  return ROW_FAULT.test(sqlState(error));
 }
 
 /** One database as `pg` understands it; several when the address names several hosts. */

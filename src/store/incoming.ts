@@ -199,13 +199,49 @@ const DUE_GROUPS: Statement = {
   text: `SELECT operator_id AS "operatorId", mobile, address, reference, total, count(*) >= total AS whole FROM incoming_segments
          WHERE joined_at IS NULL
          GROUP BY operator_id, mobile, address, reference, total
-         HAVING min(received_at) <= to_timestamp($1 / 1000.0) OR count(*) >= total LIMIT 100`,
+         HAVING min(received_at) <= to_timestamp($1 / 1000.0) OR (total > 1 AND count(*) >= total) LIMIT 100`,
 };
 
 /**
  * Messages whose first segment came before `beforeMs` and which are still not whole, and whole ones whose last two
- * segments came to two nodes at once.
+ * segments came to two nodes at once. A group of one (`total` 1) is a doubtful text that came before `beforeMs`.
  */
 export function dueGroups(db: Queryable, beforeMs: number): Promise<(SegmentGroup & { whole: boolean })[]> {
   return db.query(DUE_GROUPS, [beforeMs]);
+}
+
+/** A text that may be a receipt, and waits as a group of one whose body begins with a line of the receipt's id. */
+export interface DoubtfulText extends SegmentGroup {
+  readonly total: 1;
+  /** Without blanks. */
+  readonly receiptId: string;
+  readonly text: string;
+}
+
+const HOLD_DOUBTFUL: Statement = {
+  name: 'hold-doubtful-text',
+  text: `INSERT INTO incoming_segments (operator_id, mobile, address, reference, total, segment, body, received_at)
+         SELECT $1, $2, $3, $4, $5, 1, $6 || E'\\n' || $7, to_timestamp($8 / 1000.0)
+         WHERE EXISTS (SELECT FROM numbers WHERE address = $3)
+         ON CONFLICT DO NOTHING`,
+};
+
+/** Keeps a doubtful text that was sent to somebody's two-way number; others can only be receipts. */
+export async function holdDoubtful(db: Queryable, doubtful: DoubtfulText, nowMs: number): Promise<void> {
+  await db.query(HOLD_DOUBTFUL, [...keyOf(doubtful), doubtful.receiptId, doubtful.text, nowMs]);
+}
+
+const TAKE_DOUBTFUL: Statement = {
+  name: 'take-doubtful-text',
+  text: `DELETE FROM incoming_segments WHERE ${OF_GROUP} AND joined_at IS NULL
+         RETURNING segment, split_part(body, E'\\n', 1) AS "receiptId", substring(body FROM position(E'\\n' IN body) + 1) AS text,
+           (extract(epoch FROM received_at) * 1000)::float8 AS "receivedAtMs"`,
+};
+
+/** Takes out a doubtful text whose time is over. */
+export async function takeDoubtful(
+  db: Queryable,
+  group: SegmentGroup,
+): Promise<(TakenSegment & { receiptId: string }) | undefined> {
+  return (await db.query<TakenSegment & { receiptId: string }>(TAKE_DOUBTFUL, keyOf(group)))[0];
 }

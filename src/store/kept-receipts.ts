@@ -129,6 +129,20 @@ export function dueKeptReceipts(db: Queryable, nowMs: number, limit: number): Pr
   return db.query<DueKeptReceipt>(DUE_KEPT, [nowMs, limit]);
 }
 
+const STILL_KEPT: Statement = {
+  name: 'still-kept-receipt',
+  text: `SELECT 1 FROM in_flight
+         WHERE operator_message_id IN ($1, ${ASIDE('$3::text', '$1::text')}) AND operator_id = $2 AND mobile IN ('', $3) AND msgid IS NULL`,
+};
+
+/** Whether a receipt that was kept has found no segment yet. */
+export async function isStillKept(
+  db: Queryable,
+  receipt: { id: string; operatorId: number; mobile: string },
+): Promise<boolean> {
+  return (await db.query(STILL_KEPT, [receipt.id, receipt.operatorId, receipt.mobile])).length > 0;
+}
+
 const FORGET_KEPT: Statement = {
   name: 'forget-kept-receipts',
   text: `DELETE FROM in_flight f USING unnest($1::text[], $2::smallint[]) AS i(id, operator_id)

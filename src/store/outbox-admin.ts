@@ -10,7 +10,8 @@ export interface ListedCallback {
   readonly username: string | null;
   readonly msgid: number | null;
   readonly url: string;
-  readonly state: string | null;
+  /** The final state that it tells. */
+  readonly messageState: string | null;
   readonly attempts: number;
   readonly givenUp: boolean;
   readonly createdAtMs: number;
@@ -21,7 +22,7 @@ export interface ListedCallback {
 const LIST: Statement = {
   name: 'callbacks-list',
   text: `
-SELECT o.callback_id::float8 AS "callbackId", o.kind, a.username, o.msgid::float8 AS msgid, o.url, o.state, o.attempts,
+SELECT o.callback_id::float8 AS "callbackId", o.kind, a.username, o.msgid::float8 AS msgid, o.url, o.state AS "messageState", o.attempts,
        o.given_up AS "givenUp", (extract(epoch FROM o.created_at) * 1000)::float8 AS "createdAtMs",
        (extract(epoch FROM o.next_at) * 1000)::float8 AS "nextAtMs",
        (extract(epoch FROM o.give_up_at) * 1000)::float8 AS "giveUpAtMs"

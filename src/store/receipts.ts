@@ -32,7 +32,7 @@ const LAST_UNDECIDED_ORDINAL = STATE_ORDINALS.indexOf('ACCEPTD') + 1;
  * segment ends with it; a long one when the last segment's state is known, with the worst of them, and for as long
  * as one of them is only silent it can be corrected. `refund` says whether its operator's undelivered are refunded.
  */
-const VERDICTS_FROM_SEGMENTS = `
+export const VERDICTS_FROM_SEGMENTS = `
 parts AS (
   SELECT msgid, max(done_ms) AS done_ms, bool_or(refund) AS refund,
          ${SEGMENT_COLUMNS.map((column, index) => `max(CASE WHEN provisional THEN ${SILENT} ELSE ${ORDINAL_OF('state')} END) FILTER (WHERE segment = ${index + 1}) AS ${column}`).join(',\n         ')}
@@ -163,8 +163,9 @@ export async function notePending(
 export interface Candidate {
   /** The 0-based place of the receipt in the question. */
   readonly n: number;
-  /** The id under which the segment waits. */
+  /** The id under which the segment waits, and its operator. */
   readonly id: string;
+  readonly operatorId: number;
   readonly mobile: string;
   readonly submitted_ms: number;
 }
@@ -172,7 +173,7 @@ export interface Candidate {
 const CANDIDATES: Statement = {
   name: 'receipt-candidates',
   text: `
-SELECT i.n, f.operator_message_id AS id, f.mobile, (extract(epoch FROM f.submitted_at) * 1000)::float8 AS submitted_ms
+SELECT i.n, f.operator_message_id AS id, f.operator_id AS "operatorId", f.mobile, (extract(epoch FROM f.submitted_at) * 1000)::float8 AS submitted_ms
 FROM unnest($1::int[], $2::text[], $3::smallint[]) AS i(n, id, operator_id)
 JOIN in_flight f ON f.operator_message_id = i.id AND f.operator_id = i.operator_id
 WHERE f.msgid IS NOT NULL`,
@@ -193,7 +194,7 @@ export function candidatesFor(
 const UNKNOWN_CANDIDATES: Statement = {
   name: 'unknown-candidates',
   text: `
-SELECT i.n, f.operator_message_id AS id, f.mobile, (extract(epoch FROM f.submitted_at) * 1000)::float8 AS submitted_ms
+SELECT i.n, f.operator_message_id AS id, f.operator_id AS "operatorId", f.mobile, (extract(epoch FROM f.submitted_at) * 1000)::float8 AS submitted_ms
 FROM unnest($1::int[], $2::text[], $3::smallint[], $4::int[]) AS i(n, mobile, operator_id, reference)
 JOIN in_flight f ON f.mobile = i.mobile AND f.operator_id = i.operator_id AND f.reference = i.reference
 WHERE f.outcome_unknown`,

@@ -100,3 +100,20 @@ export async function holdExpired(
 ): Promise<void> {
   await db.query(HOLD_EXPIRED, [nowMs, msgids, graceMs]);
 }
+
+const HOLD_UNRECORDED: Statement = {
+  name: 'hold-unrecorded',
+  text: `
+WITH picked AS MATERIALIZED (
+  SELECT msgid FROM queue WHERE msgid = $2 AND claimed_by = $4 FOR UPDATE
+), ${HOLDING({ now: 'to_timestamp($1 / 1000.0)', graceMs: '$3', detail: 'the database refused the outcome of its submit' })}`,
+};
+
+/** Lets a claimed message wait for its receipts whose outcome can't be written down. */
+export async function holdUnrecorded(
+  db: Queryable,
+  nowMs: number,
+  claimed: { msgid: number; epoch: number; graceMs: number },
+): Promise<void> {
+  await db.query(HOLD_UNRECORDED, [nowMs, claimed.msgid, claimed.graceMs, claimed.epoch]);
+}

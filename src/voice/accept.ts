@@ -6,21 +6,22 @@
 import type { Clock } from '../base/clock.ts';
 import { FeigeError } from '../base/errors.ts';
 import { GroupCommit } from '../base/group-commit.ts';
+import { inHalves } from '../base/halves.ts';
 import type { Logger } from '../base/log.ts';
-import { LAST_MSGID, MSGID_BLOCK_SIZE, takeMsgidBlock } from '../store/acceptance.ts';
 import { acceptCalls, acceptCallsAgain, type CallRow, type RejectedCall } from '../store/calls.ts';
-import { type Database, isConnectionLoss, type StageConnection } from '../store/database.ts';
+import { askUntilKnown, judgeCharges, MsgidBlocks } from '../store/charged-batch.ts';
+import {
+  type Database,
+  isConnectionLoss,
+  ROW_FAULT,
+  sqlState,
+  type StageConnection,
+  TRANSIENT,
+} from '../store/database.ts';
 
 const MAX_BATCH = 500;
 /** Requests waiting for a commit; beyond it the client is told of a fault (-99) and nothing is stored. */
 const MAX_WAITING = 10_000;
-/** How long a lost commit is asked after before the connections are closed without an answer. */
-const RESOLVE_WITHIN_MS = 50_000;
-const RESOLVE_PAUSE_MS = 250;
-/** SQLSTATE classes that one row's content can cause: data exception, integrity violation, program limit. */
-const ROW_FAULT = /^(22|23|54)/;
-/** Deadlock and serialisation failure: nothing happened, the same batch can go again. */
-const TRANSIENT = /^40/;
 
 /** `accountVersion`: of the account's settings under which the request was judged. */
 export type NewCall = Omit<CallRow, 'msgid' | 'runningPoints' | 'runningCalls'>;
@@ -51,20 +52,16 @@ export interface CallAcceptanceOptions {
   readonly onUnresolved: (calls: number) => void;
 }
 
-function sqlState(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
-}
-
 export class CallAcceptance {
   readonly #options: CallAcceptanceOptions;
   readonly #connection: StageConnection;
+  readonly #msgids: MsgidBlocks;
   readonly #commits: GroupCommit<NewCall, CallOutcome>;
-  #nextMsgid = 0;
-  #blockEnd = 0;
 
   constructor(options: CallAcceptanceOptions) {
     this.#options = options;
     this.#connection = options.database.stage();
+    this.#msgids = new MsgidBlocks(options.database);
     this.#commits = new GroupCommit({
       maxBatch: MAX_BATCH,
       lingerMs: options.lingerMs,
@@ -114,10 +111,7 @@ export class CallAcceptance {
 
   /** A row that breaks the statement must not fail its neighbours: halves, down to the one. */
   async #inHalves(batch: readonly NewCall[]): Promise<CallOutcome[]> {
-    if (batch.length === 1) return [NOT_STORED];
-    const middle = Math.ceil(batch.length / 2);
-    const first = await this.#acceptAll(batch.slice(0, middle));
-    return [...first, ...(await this.#acceptAll(batch.slice(middle)))];
+    return batch.length === 1 ? [NOT_STORED] : inHalves(batch, (half) => this.#acceptAll(half));
   }
 
   /** Rows the balance did not cover in this order go again without those before them that were turned down. */
@@ -126,18 +120,12 @@ export class CallAcceptance {
     rows: readonly CallRow[],
     rejected: readonly RejectedCall[],
   ): Promise<CallOutcome[]> {
-    const outcomes: CallOutcome[] = rows.map((row) => ({ kind: 'accepted', msgid: row.msgid }));
-    if (rejected.length === 0) return outcomes;
-    const reasons = new Map(rejected.map((row) => [row.msgid, row]));
-    const left = balancesLeft(rows, reasons);
     const again: number[] = [];
-    for (const [index, row] of rows.entries()) {
-      const reason = reasons.get(row.msgid);
-      if (!reason) continue;
-      if (reason.stale) outcomes[index] = CHANGED;
-      else if (row.points > (left.get(row.accountId) ?? 0)) outcomes[index] = INSUFFICIENT;
-      else again.push(index);
-    }
+    const outcomes = judgeCharges(rows, rejected).map((verdict, index): CallOutcome => {
+      if (verdict === 'accepted') return { kind: 'accepted', msgid: rows[index]?.msgid ?? 0 };
+      if (verdict === 'again') again.push(index);
+      return verdict === 'account-changed' ? CHANGED : INSUFFICIENT;
+    });
     if (again.length === 0) return outcomes;
     const second = await this.#acceptAll(again.map((index) => batch[index] as NewCall));
     for (const [place, index] of again.entries()) outcomes[index] = second[place] ?? NOT_STORED;
@@ -159,21 +147,14 @@ export class CallAcceptance {
 
   /** Runs the identical batch until the database says what became of it. */
   async #resolve(rows: readonly CallRow[]): Promise<readonly RejectedCall[] | 'row-fault' | 'unresolved'> {
-    const deadlineMs = performance.now() + RESOLVE_WITHIN_MS;
-    while (performance.now() < deadlineMs) {
-      try {
-        return await acceptCallsAgain(this.#connection, this.#options.clock.now(), rows);
-      } catch (error) {
-        if (ROW_FAULT.test(sqlState(error))) return 'row-fault';
-        await new Promise((resolve) => setTimeout(resolve, RESOLVE_PAUSE_MS));
-      }
-    }
-    this.#options.log.error({ calls: rows.length }, 'the outcome of a commit stays unknown');
-    return 'unresolved';
+    const known = await askUntilKnown(() => acceptCallsAgain(this.#connection, this.#options.clock.now(), rows));
+    if (known === 'unresolved')
+      this.#options.log.error({ calls: rows.length }, 'the outcome of a commit stays unknown');
+    return known;
   }
 
   async #rowsOf(batch: readonly NewCall[]): Promise<CallRow[]> {
-    let msgid = await this.#takeMsgids(batch.length);
+    let msgid = await this.#msgids.take(batch.length);
     const points = new Map<number, number>();
     const calls = new Map<number, number>();
     return batch.map((call) => {
@@ -186,33 +167,4 @@ export class CallAcceptance {
       return row;
     });
   }
-
-  /** Ids of one batch never span two blocks, so that a ledger row's first and last msgid enclose nobody else's. */
-  async #takeMsgids(count: number): Promise<number> {
-    if (this.#nextMsgid + count > this.#blockEnd) {
-      const first = await takeMsgidBlock(this.#options.database);
-      this.#nextMsgid = first;
-      this.#blockEnd = Math.min(first + MSGID_BLOCK_SIZE, LAST_MSGID + 1);
-    }
-    const first = this.#nextMsgid;
-    this.#nextMsgid += count;
-    return first;
-  }
-}
-
-/** What each account that had rows turned down has left after the rows that were taken. */
-function balancesLeft(
-  rows: readonly CallRow[],
-  rejected: ReadonlyMap<number, RejectedCall>,
-): ReadonlyMap<number, number> {
-  const left = new Map<number, number>();
-  for (const row of rows) {
-    const reason = rejected.get(row.msgid);
-    if (reason) left.set(row.accountId, left.get(row.accountId) ?? reason.balance);
-  }
-  for (const row of rows) {
-    const balance = left.get(row.accountId);
-    if (balance !== undefined && !rejected.has(row.msgid)) left.set(row.accountId, balance - row.points);
-  }
-  return left;
 }

@@ -4,7 +4,14 @@ import pg from 'pg';
 import { acceptBatch } from '../../src/store/acceptance.ts';
 import { Database, type Parameter, type Queryable, type Statement } from '../../src/store/database.ts';
 import { deleteScheduledMessage, findMessage } from '../../src/store/messages.ts';
-import { dueKeptReceipts, keepReceipts, setReceiptsAside } from '../../src/store/kept-receipts.ts';
+import { dueKeptReceipts, isStillKept, keepReceipts, setReceiptsAside } from '../../src/store/kept-receipts.ts';
+import {
+  countResendBack,
+  endRefusedLate,
+  markTaken,
+  putOffRefusedLate,
+  takeWaiting,
+} from '../../src/store/late-responses.ts';
 import { makePartitions } from '../../src/store/partitions.ts';
 import { claim, expireQueued, findExpired, giveBack, promoteDue, releaseStrays } from '../../src/store/queue.ts';
 import { settleReceipts, timeOutSegments } from '../../src/store/receipts.ts';
@@ -40,11 +47,17 @@ const HOT: [string, (db: Queryable) => Promise<unknown>][] = [
   ['find expired', (db) => findExpired(db, 0, 0, 1)],
   ['expire', (db) => expireQueued(db, 0, [])],
   ['record submitted', (db) => recordSubmitted(db, [])],
+  ['take waiting', (db) => takeWaiting(db, [])],
+  ['mark taken', (db) => markTaken(db, [])],
+  ['count a resend back', (db) => countResendBack(db, [])],
+  ['end refused late', (db) => endRefusedLate(db, 0, [])],
+  ['put off refused late', (db) => putOffRefusedLate(db, 0, [])],
   ['end', (db) => endMessages(db, 1, 0, [])],
   ['settle receipts', (db) => settleReceipts(db, 0, [])],
   ['keep receipts', (db) => keepReceipts(db, 0, [])],
   ['due kept receipts', (db) => dueKeptReceipts(db, 0, 1)],
   ['set receipts aside', (db) => setReceiptsAside(db, [])],
+  ['still kept', (db) => isStillKept(db, { id: '', operatorId: 1, mobile: '' })],
   ['time out', (db) => timeOutSegments(db, 0, 1, [])],
   ['find', (db) => findMessage(db, 1)],
   ['delete scheduled', (db) => deleteScheduledMessage(db, 0, { msgid: 1, accountId: 1, mobile: '' })],

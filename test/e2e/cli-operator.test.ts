@@ -90,7 +90,14 @@ test('an operator is added, changed, listed and removed, and its password is nev
   assert.doesNotMatch(JSON.stringify(set), /x\.y/);
   const shown = await feige('operator', 'show', 'alpha');
   assert.match(shown.stdout, /^name +alpha\nenabled +off\nhost +127\.0\.0\.1\nport +2775\n/);
-  assert.match(shown.stdout, /\nstatusOverrides +0xb=MOBERROR,0x45=retry\n/);
+  assert.match(shown.stdout, /\nstatus-overrides +0xb=MOBERROR,0x45=retry\n/);
+  const shownAs = shown.stdout
+    .trim()
+    .split('\n')
+    .slice(2)
+    .map((line) => line.split(' ', 1)[0]);
+  const { stdout: help } = await feige('operator', 'set', '--help');
+  for (const name of shownAs) assert.match(help, new RegExp(`  --${name} `), `${name} is set as it is shown`);
   const list = await feige('operator', 'list');
   assert.match(list.stdout, /alpha +off +0\/3 +127\.0\.0\.1:2775 \(TLS\) +feige/);
   const everything =

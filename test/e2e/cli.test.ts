@@ -69,7 +69,7 @@ async function refused(exitCode: number, message: RegExp, ...args: string[]): Pr
 
 test('an account is made, changed, charged with points, and checked', async () => {
   const created = await json('account', 'create', '--username', 'shop', '--password', 's3cret word', '--points', '100');
-  assert.partialDeepStrictEqual(created, { username: 'shop', points: 100, state: 'active', api: true, ipAllow: [] });
+  assert.partialDeepStrictEqual(created, { username: 'shop', points: 100, state: 'active', api: true, ip: [] });
   assert.doesNotMatch(JSON.stringify(created), /password|argon2/i);
 
   const options = '--state disabled --api off --international on --ip 192.0.2.1,2001:db8::/32 --text-encoding big5';
@@ -78,7 +78,7 @@ test('an account is made, changed, charged with points, and checked', async () =
     state: 'disabled',
     api: false,
     international: true,
-    ipAllow: ['192.0.2.1/32', '2001:db8::/32'],
+    ip: ['192.0.2.1/32', '2001:db8::/32'],
     textEncoding: 'big5',
     doubleEncoding: 'never',
     incomingUrl: 'https://shop.example/in',
@@ -88,7 +88,7 @@ test('an account is made, changed, charged with points, and checked', async () =
   await json('account', 'set', 'shop', '--state', 'active', '--api', 'on', '--ip', 'none', '--incoming-url', 'none');
   assert.partialDeepStrictEqual(await json('account', 'show', 'shop'), {
     state: 'active',
-    ipAllow: [],
+    ip: [],
     incomingUrl: null,
     international: true,
   });
@@ -261,7 +261,11 @@ test('callbacks are listed and sent again', async () => {
   const listed = (await json('callback', 'list', '--state', 'given-up', '--account', 'shop')) as {
     callbackId: number;
   }[];
-  assert.partialDeepStrictEqual(listed, [{ msgid: MSGID, givenUp: true, attempts: 9, nextAt: null }]);
+  assert.partialDeepStrictEqual(listed, [
+    { msgid: MSGID, state: 'given-up', messageState: 'DELIVRD', attempts: 9, nextAt: null },
+  ]);
+  const table = await feige(['callback', 'list', '--state', 'given-up']);
+  assert.match(table.stdout, /^id +account +msgid +message-state +state +.*\n.* DELIVRD +given-up +9 /);
   await json('callback', 'replay', String(listed[0]?.callbackId));
   assert.deepEqual(await json('callback', 'list', '--state', 'given-up'), []);
   assert.partialDeepStrictEqual(await json('callback', 'replay', '--msgid', String(MSGID)), { kind: 'queued' });

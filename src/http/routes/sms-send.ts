@@ -95,7 +95,7 @@ export class SmsSend {
 }
 
 function readSendParameters(account: Account, parameters: Parameters): SendParameters {
-  const message = parameters.text('message', account.textEncoding);
+  const message = parameters.message(account.textEncoding);
   return {
     sendtime: parameters.text('sendtime'),
     expirytime: parameters.text('expirytime'),

@@ -133,7 +133,7 @@ function newCall(
 }
 
 function readVoiceParameters(account: Account, parameters: Parameters): VoiceParameters {
-  const message = parameters.text('message', account.textEncoding);
+  const message = parameters.message(account.textEncoding);
   return {
     type: parameters.text('type'),
     phone: parameters.text('phone'),

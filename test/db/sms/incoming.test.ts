@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { type ScriptedOperator, startScriptedOperator } from '../../harness/scripted-operator.ts';
+import { type ScriptedOperator, startScriptedOperator, type Submit } from '../../harness/scripted-operator.ts';
 import { eventually, moveTime, type SmsNode, startSmsNode } from '../../harness/sms-node.ts';
 
 const ESM_CLASS_UDHI = 0x40;
@@ -8,8 +8,9 @@ const UCS2 = 8;
 
 let node: SmsNode;
 let operator: ScriptedOperator;
+let accept = (submit: Submit): void => submit.accept(`id${submit.n}`);
 before(async () => {
-  operator = await startScriptedOperator((submit) => submit.accept(`id${submit.n}`));
+  operator = await startScriptedOperator((submit) => accept(submit));
   node = await startSmsNode({ operatorSettings: { port: operator.port } });
   await node.rows(`INSERT INTO numbers (snumber, address, account_id) VALUES ('12345', '12345', ${node.accountId})`);
   await node.rows("UPDATE accounts SET incoming_url = 'http://127.0.0.1:9/mo'");
@@ -131,4 +132,47 @@ test('a message with a NUL, or with a segment outside of its total, is stored an
     assert.equal(answer.kind === 'response' && answer.status, 0);
   }
   assert.deepEqual(await shown('sar%'), ['sar 5'], 'it is no part of the other');
+});
+
+test('a text that looks like a receipt and matches no segment is shown after 15 minutes', async () => {
+  await single('my order id:4711 has stat:DELIVRD, where is it?');
+  await single('id:4712 stat:whatever');
+  await moveTime(node, 14 * 60_000);
+  assert.deepEqual(await shown('%id:471%'), [], 'the segment may still come');
+  await moveTime(node, 2 * 60_000);
+  const texts = await eventually('the texts', async () => {
+    const found = await shown('%id:471%');
+    return found.length === 2 ? found : undefined;
+  });
+  assert.deepEqual(texts.toSorted(), ['id:4712 stat:whatever', 'my order id:4711 has stat:DELIVRD, where is it?']);
+  const kept = await node.rows("SELECT 1 FROM in_flight WHERE operator_message_id = '4711'");
+  assert.equal(kept.length, 1, 'as a receipt it is still looked for');
+});
+
+test('a receipt without any sign but its text that comes before the response settles its message and is not shown', async () => {
+  await single('id:early-one stat:DELIVRD');
+  accept = (submit) => submit.accept('early-one');
+  const msgid = await node.sendAccepted('0911222333', 'its receipt was first');
+  assert.equal(await node.finalState(msgid, '0911222333'), 'DELIVRD');
+  await moveTime(node, 16 * 60_000);
+  await eventually('nothing to be held', async () =>
+    (await node.rows('SELECT 1 FROM incoming_segments WHERE total = 1')).length === 0 ? true : undefined,
+  );
+  assert.deepEqual(await shown('%early-one%'), []);
+});
+
+test('a text with the dates of a receipt is only kept as a receipt', async () => {
+  await single('id:4714 sub:001 dlvrd:001 submit date:2611221000 done date:2611221001 stat:DELIVRD err:000 text:');
+  assert.equal((await node.rows("SELECT 1 FROM in_flight WHERE operator_message_id = '4714'")).length, 1);
+  assert.equal((await node.rows('SELECT 1 FROM incoming_segments WHERE total = 1')).length, 0);
+});
+
+test('a text that looks like a receipt and was sent to no two-way number is only kept as a receipt', async () => {
+  const answer = await operator.deliver({
+    destination: { ton: 0, npi: 1, digits: 'FEIGE' },
+    shortMessage: Buffer.from('id:4713 stat:UNDELIV'),
+  });
+  assert.equal(answer.kind === 'response' && answer.status, 0);
+  assert.equal((await node.rows("SELECT 1 FROM in_flight WHERE operator_message_id = '4713'")).length, 1);
+  assert.equal((await node.rows('SELECT 1 FROM incoming_segments WHERE total = 1')).length, 0);
 });

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import iconv from 'iconv-lite';
 import {
+  decodeMessage,
   decodeText,
   percentDecode,
   type TextEncoding,
@@ -104,6 +105,12 @@ test('line breaks become LF, control characters and a leading byte order mark go
     ],
     'auto',
   );
+});
+
+test('a tab in a message becomes a blank, so that it does not join two words', () => {
+  assert.equal(decodeMessage(Buffer.from('飛鴿\t傳書\tby\tair\0'), 'auto'), '飛鴿 傳書 by air');
+  assert.equal(decodeMessage(Buffer.from('a4a409a4e5', 'hex'), 'auto'), '中 文');
+  assert.equal(undoDoubleEncoding('one%09two%0Athree', 'auto', 'auto'), 'one two\nthree');
 });
 
 test('any bytes become clean, well-formed text in any encoding', () => {

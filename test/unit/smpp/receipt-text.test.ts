@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import {
   formatReceiptText,
-  isReceipt,
+  receiptLikeness,
   parseReceiptText,
   receiptDateToMs,
   receiptTextOf,
@@ -110,16 +110,22 @@ test('a date that does not exist gives undefined', () => {
 
 test('a receipt is known by its esm_class, its TLVs, or its body', () => {
   const body = Buffer.from('id:1 sub:001 dlvrd:001 stat:DELIVRD err:000');
-  assert.ok(isReceipt(sampleMessage({ esmClass: 0x04 })));
-  assert.ok(isReceipt(sampleMessage({ esmClass: 0x20 })));
-  assert.ok(isReceipt(sampleMessage({ tlvs: { receiptedMessageId: '1', messageState: 2 } })));
-  assert.ok(isReceipt(sampleMessage({ esmClass: 0, shortMessage: body })));
-  assert.ok(isReceipt(sampleMessage({ esmClass: 0x08, shortMessage: body })));
-  assert.ok(isReceipt(sampleMessage({ shortMessage: Buffer.alloc(0), tlvs: { messagePayload: body } })));
-  assert.ok(!isReceipt(sampleMessage()));
-  assert.ok(!isReceipt(sampleMessage({ esmClass: 0x08 })));
-  assert.ok(!isReceipt(sampleMessage({ esmClass: 0x40, shortMessage: body })));
-  assert.ok(!isReceipt(sampleMessage({ shortMessage: Buffer.from('my id:5') })));
+  assert.equal(receiptLikeness(sampleMessage({ esmClass: 0x04 })), 'certain');
+  assert.equal(receiptLikeness(sampleMessage({ esmClass: 0x20 })), 'certain');
+  assert.equal(receiptLikeness(sampleMessage({ tlvs: { receiptedMessageId: '1', messageState: 2 } })), 'certain');
+  assert.equal(receiptLikeness(sampleMessage({ esmClass: 0, shortMessage: body })), 'perhaps');
+  assert.equal(receiptLikeness(sampleMessage({ esmClass: 0x08, shortMessage: body })), 'certain');
+  assert.equal(
+    receiptLikeness(sampleMessage({ shortMessage: Buffer.alloc(0), tlvs: { messagePayload: body } })),
+    'perhaps',
+  );
+  assert.equal(receiptLikeness(sampleMessage({ shortMessage: body, tlvs: { receiptedMessageId: '1' } })), 'certain');
+  const dated = Buffer.from('id:1 sub:001 dlvrd:001 submit date:2611221000 done date:2611221001 stat:DELIVRD err:000');
+  assert.equal(receiptLikeness(sampleMessage({ shortMessage: dated })), 'certain');
+  assert.equal(receiptLikeness(sampleMessage()), 'none');
+  assert.equal(receiptLikeness(sampleMessage({ esmClass: 0x08 })), 'none');
+  assert.equal(receiptLikeness(sampleMessage({ esmClass: 0x40, shortMessage: body })), 'none');
+  assert.equal(receiptLikeness(sampleMessage({ shortMessage: Buffer.from('my id:5') })), 'none');
 });
 
 test('a receipt in UCS-2 is read', () => {

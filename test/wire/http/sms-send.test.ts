@@ -174,6 +174,7 @@ test('UTF-8, Big5, raw and doubly encoded messages arrive as text, by the accoun
     ['once&message=%25E4%25BD%25A0', '%E4%BD%A0'],
     ['big5&message=%A7A%A6n', '你好'],
     ['test&message=a%0D%0Ab+c', 'a\nb c'],
+    ['test&message=a%09b', 'a b'],
   ];
   for (const [rest, text] of asked) {
     assert.equal((await platform.ask(path + rest)).json().code, '00000');

@@ -1,19 +1,20 @@
 /**
- * The settings of an operator as options of the command line, made from the settings' own schema: every setting has
- * an option of its name (`responseTimeoutMs` is `--response-timeout-ms`), and every wrong one is named at once.
+ * The settings of operators and of trunks as options of the command line, made from the settings' own schema: every
+ * setting has an option of its name (`responseTimeoutMs` is `--response-timeout-ms`), and every wrong one is named at once.
  */
 import { readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
-import {
-  type OperatorSettingField,
-  type OperatorSettings,
-  operatorSettingFields,
-  parseOperatorSettings,
-} from '../domain/operator-settings.ts';
+import type { ParsedSettings, SettingField } from '../domain/setting-schema.ts';
 import { CommandFailure, EXIT_USAGE } from './failure.ts';
 import { isNone } from './values.ts';
 
-const PLACEHOLDERS: Record<OperatorSettingField['kind'], string> = {
+/** Whose settings they are: `domain/operator-settings` or `domain/trunk-settings`. */
+export interface SettingSchema<Settings> {
+  readonly fields: () => readonly SettingField[];
+  readonly parse: (input: unknown) => ParsedSettings<Settings>;
+}
+
+const PLACEHOLDERS: Record<SettingField['kind'], string> = {
   text: 'text',
   number: 'number',
   boolean: 'on|off',
@@ -21,13 +22,22 @@ const PLACEHOLDERS: Record<OperatorSettingField['kind'], string> = {
   pairs: 'hex=outcome,...',
 };
 
+/** How the command line calls a setting, as an option and where it is shown: `responseTimeoutMs` is response-timeout-ms. */
+export function optionName(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
 function flagOf(name: string): string {
-  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  return `--${optionName(name)}`;
 }
 
 /** The options in the schema's order; with defaults shown where they are filled in (`add`, not `set`). */
-export function addSettingOptions(command: Command, { showDefaults }: { showDefaults: boolean }): Command {
-  for (const field of operatorSettingFields()) {
+export function addSettingOptions(
+  command: Command,
+  schema: SettingSchema<unknown>,
+  { showDefaults }: { showDefaults: boolean },
+): Command {
+  for (const field of schema.fields()) {
     const placeholder = field.name === 'tlsCa' ? 'file' : PLACEHOLDERS[field.kind];
     const optional = field.required || field.default !== undefined ? '' : '; none unsets it';
     const mustBe = field.name === 'tlsCa' ? 'a file with certificates in PEM form to trust' : field.mustBe;
@@ -41,7 +51,7 @@ export function addSettingOptions(command: Command, { showDefaults }: { showDefa
   return command.addOption(new Option('--password-stdin', 'read the password from standard input'));
 }
 
-function describeDefault(field: OperatorSettingField, showDefaults: boolean): string {
+function describeDefault(field: SettingField, showDefaults: boolean): string {
   if (!showDefaults) return '';
   if (field.required) return ' (required)';
   if (field.default === undefined) return '';
@@ -61,20 +71,21 @@ export function writeValue(value: unknown): string {
   return String(value);
 }
 
-/** The settings that come out of `base` (those of an existing operator, or none) and the options that were given. */
-export async function readSettings(
-  base: Partial<OperatorSettings>,
+/** The settings that come out of `base` (those of what is changed, or none) and the options that were given. */
+export async function readSettings<Settings extends object>(
+  schema: SettingSchema<Settings>,
+  base: Partial<Settings>,
   given: Record<string, unknown>,
-): Promise<OperatorSettings> {
+): Promise<Settings> {
   const input: Record<string, unknown> = { ...base };
-  for (const field of operatorSettingFields()) {
+  for (const field of schema.fields()) {
     const text = given[field.name];
     if (typeof text !== 'string') continue;
     const isOptional = !field.required && field.default === undefined;
     if (isOptional && isNone(text)) delete input[field.name];
     else input[field.name] = field.name === 'tlsCa' ? await readCertificates(text) : readValue(field.kind, text);
   }
-  const parsed = parseOperatorSettings(input);
+  const parsed = schema.parse(input);
   if (parsed.ok) return parsed.settings;
   const mistakes = parsed.mistakes.map((mistake) => {
     const [name = '', ...rest] = mistake.split(' ');
@@ -84,7 +95,7 @@ export async function readSettings(
 }
 
 /** What can't be read as its kind stays text, which the schema then refuses by name. */
-function readValue(kind: OperatorSettingField['kind'], text: string): unknown {
+function readValue(kind: SettingField['kind'], text: string): unknown {
   switch (kind) {
     case 'number':
       return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
