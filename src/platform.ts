@@ -22,6 +22,7 @@ import { type SmsHooks, SmsPipeline } from './sms/pipeline.ts';
 import { LAST_MSGID } from './store/acceptance.ts';
 import { AccountDirectory } from './store/accounts.ts';
 import { Database } from './store/database.ts';
+import { durabilityRisks } from './store/durability.ts';
 import { ensureDemoAccounts, ensureSimulatedOperator } from './store/demo-accounts.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './store/embedded-postgres.ts';
 import { migrate } from './store/migrate.ts';
@@ -211,6 +212,8 @@ async function openDatabase(config: Config, clock: FollowingClock, log: Logger, 
   await migrate(url);
   const database = new Database(url);
   stops.add(() => database.stop());
+  for (const risk of await durabilityRisks(database)) log.warn({ setting: risk.setting }, risk.warning);
+  database.followPrimary(log);
   const keeper = new PartitionKeeper({ database, log, nowMs: () => clock.now(), retentionDays: config.retentionDays });
   await keeper.start();
   stops.add(() => keeper.stop());
