@@ -333,8 +333,8 @@ export class OperatorDispatch {
     if (epoch === undefined) return;
     for (const message of backlog) {
       this.#underWay += 1;
-      const { msgid, sentMask, reference, attempts, resends } = message;
-      const returned = { msgid, dueAtMs: undefined, sentMask, reference, attempts, resends };
+      const { msgid, claim: claimToken, sentMask, reference, attempts, resends } = message;
+      const returned = { msgid, claim: claimToken, dueAtMs: undefined, sentMask, reference, attempts, resends };
       this.#record(message, { epoch, submitted: [], events: [], ended: undefined, returned });
     }
   }

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import { parseOperatorSettings } from '../../../src/domain/operator-settings.ts';
 import { endMessages } from '../../../src/store/submissions.ts';
 import { addOperator } from '../../../src/store/operators.ts';
+import { claim, giveBack } from '../../../src/store/queue.ts';
 import { eventually, moveTime, type SmsNode, startSmsNode } from '../../harness/sms-node.ts';
 import { storeQueued } from '../../harness/stored-message.ts';
 
@@ -52,6 +53,32 @@ test('a claim whose answer was lost does not keep its messages for ever', async 
   assert.equal(await node.finalState(lost, MOBILE), 'DELIVRD');
   const kinds = (await node.events(lost)).map((event) => event.kind);
   assert.ok(!kinds.includes('outcome-unknown'), 'it was never handed to a link');
+});
+
+test('a give-back that is repeated after the message was claimed again leaves it with that claim', async () => {
+  const [other] = await node.rows<{ epoch: number }>(
+    "INSERT INTO nodes (name, started_at, deadline) VALUES ('other', now(), now() + interval '1 hour') RETURNING epoch",
+  );
+  const epoch = other?.epoch ?? 0;
+  const msgid = await storeQueued(node, { msgid: 100_000_704, mobile: NOWHERE, operatorId: downId });
+  const claimOne = async () => {
+    const claimed = await claim(node.database, { epoch, operatorId: downId, fromRank: 0, limit: 10 });
+    const message = claimed.find((one) => one.msgid === msgid);
+    assert.ok(message, 'it can be claimed');
+    return { ...message, dueAtMs: undefined };
+  };
+  const first = await claimOne();
+  await giveBack(node.database, epoch, [first]);
+  const second = await claimOne();
+  await giveBack(node.database, epoch, [first]);
+  await giveBack(node.database, epoch, [{ ...first, dueAtMs: node.clock.now() }]);
+  const holders = await node.rows('SELECT claimed_by FROM queue WHERE msgid = $1', [msgid]);
+  assert.deepEqual(holders, [{ claimed_by: epoch }]);
+  await giveBack(node.database, epoch, [second]);
+  await claimOne();
+  await node.rows('DELETE FROM nodes WHERE epoch = $1', [epoch]);
+  await node.rows('DELETE FROM queue WHERE msgid = $1', [msgid]);
+  await node.rows('DELETE FROM messages WHERE msgid = $1', [msgid]);
 });
 
 test('an outcome of an epoch that lost the message ends nothing', async () => {
