@@ -153,6 +153,8 @@ export class OperatorDispatch {
       name: `${name}/${slot}`,
       settings,
       log,
+      // What was handed over in this turn is written in the next: the process may have been stopped in between.
+      mayWrite: () => this.#context.lease.epoch() === epoch,
       onDeliver: (pdu, respond) => this.#context.onDeliver(operatorId, pdu, respond),
       onLateResponse: (linkName, sequence, status, messageId) => {
         if (status === 0) this.#context.onLateResponse(operatorId, linkName, sequence, messageId);
