@@ -10,12 +10,12 @@ import type { RefusalMeaning } from '../domain/states.ts';
 import type { MessagePdu } from '../smpp/pdu.ts';
 import type { SubmitResult } from '../smpp/session.ts';
 import type { Database, StageConnection } from '../store/database.ts';
-import { freeSlot, markSlot, takeSlot } from '../store/links.ts';
 import type { EpochHolder } from '../store/node-lease.ts';
 import type { Operator } from '../store/operators.ts';
 import { claim, type QueuedMessage, releaseStrays } from '../store/queue.ts';
 import type { OperatorDirectory } from './operator-directory.ts';
-import { OperatorLink } from './operator-link.ts';
+import type { OperatorLink } from './operator-link.ts';
+import { type HeldLink, OperatorLinks } from './operator-links.ts';
 import type { OutcomeRecorder } from './outcome.ts';
 import type { Screening } from './screening.ts';
 import { Submission, segmentsLeft, unresolvedSegment } from './submission.ts';
@@ -27,7 +27,6 @@ const POLL_WITH_WORK_MS = 50;
 const POLL_IDLE_MS = 250;
 /** How often a claim looks below the low-water mark, where retries and late commits are. */
 const FULL_SCAN_EVERY_MS = 500;
-const SLOTS_EVERY_MS = 1_000;
 /** After a failed claim, how long the database may take to let go of the statement; then strays are looked for again. */
 const STRAYS_AGAIN_AFTER_MS = 30_000;
 const THROTTLED_PAUSE_MS = 1_000;
@@ -49,20 +48,13 @@ export interface DispatchContext {
   readonly onLateResponse: (operatorId: number, link: string, sequence: number, messageId: string) => void;
 }
 
-interface HeldSlot {
-  readonly slot: number;
-  readonly epoch: number;
-  readonly link: OperatorLink;
-}
-
 export class OperatorDispatch {
   readonly operator: Operator;
   readonly #context: DispatchContext;
   readonly #connection: StageConnection;
   readonly #bucket: TokenBucket;
   readonly #claims: Periodic;
-  readonly #slots: Periodic;
-  readonly #held: HeldSlot[] = [];
+  readonly #links: OperatorLinks;
   #backlog: QueuedMessage[] = [];
   #backlogSegments = 0;
   /** Of the claims in the backlog. */
@@ -89,11 +81,11 @@ export class OperatorDispatch {
     const onError = (error: unknown) =>
       context.log.warn({ err: error, operator: operator.name }, 'messages could not be claimed');
     this.#claims = new Periodic({ everyMs: POLL_IDLE_MS, run: () => this.#claimRound(), onError });
-    this.#slots = new Periodic({ everyMs: SLOTS_EVERY_MS, run: () => this.#slotRound(), onError });
+    this.#links = new OperatorLinks({ ...context, operator, onChange: () => this.wake() });
   }
 
   start(): void {
-    this.#slots.start();
+    this.#links.start();
     this.#claims.start();
   }
 
@@ -106,69 +98,23 @@ export class OperatorDispatch {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.wake();
-    await Promise.all([this.#claims.stop(), this.#slots.stop()]);
+    await Promise.all([this.#claims.stop(), this.#links.stopTaking()]);
     this.#giveBackBacklog();
-    await Promise.all(this.#held.map((held) => held.link.stop()));
+    await this.#links.unbind();
     if (this.#underWay > 0) await new Promise<void>((resolve) => this.#allDone.push(resolve));
-    for (const held of this.#held.splice(0)) {
-      await freeSlot(this.#context.database, held.epoch, this.operator.operatorId, held.slot).catch(() => {});
-    }
+    await this.#links.giveBackSlots();
     await this.#connection.stop();
   }
 
   /** This node lost its lease: nothing may go out any more under the old epoch. */
   async cutLinks(reason: string): Promise<void> {
     this.#giveBackBacklog();
-    await Promise.all(this.#held.splice(0).map((held) => held.link.cut(reason)));
-  }
-
-  boundLinks(): number {
-    return this.#held.filter((held) => held.link.bound).length;
+    await this.#links.cut(reason);
   }
 
   /** A bound link, for query_sm. */
   anyLink(): OperatorLink | undefined {
-    return this.#held.find((held) => held.link.bound)?.link;
-  }
-
-  // Slots
-
-  async #slotRound(): Promise<boolean> {
-    const epoch = this.#context.lease.epoch();
-    if (epoch === undefined) return false;
-    const { database, directory } = this.#context;
-    const share = directory.shareOf(this.operator.operatorId, this.boundLinks());
-    this.#bucket.setRate(this.operator.settings.throttle * share);
-    if (this.#held.length >= this.operator.settings.links) return false;
-    const slot = await takeSlot(database, epoch, this.operator.operatorId);
-    if (slot === undefined || this.#context.lease.epoch() !== epoch) return false;
-    this.#hold(slot, epoch);
-    return true;
-  }
-
-  #hold(slot: number, epoch: number): void {
-    const { operatorId, name, settings } = this.operator;
-    const { database, directory, log } = this.#context;
-    const link = new OperatorLink({
-      name: `${name}/${slot}`,
-      settings,
-      log,
-      // What was handed over in this turn is written in the next: the process may have been stopped in between.
-      mayWrite: () => this.#context.lease.epoch() === epoch,
-      onDeliver: (pdu, respond) => this.#context.onDeliver(operatorId, pdu, respond),
-      onLateResponse: (linkName, sequence, status, messageId) => {
-        if (status === 0) this.#context.onLateResponse(operatorId, linkName, sequence, messageId);
-      },
-      onChange: (bound, detail) => {
-        this.#bucket.setRate(settings.throttle * directory.shareOf(operatorId, this.boundLinks()));
-        markSlot(database, { epoch, operatorId, slot, bound, detail })
-          .then(() => (this.#stopped ? undefined : directory.refresh()))
-          .catch((error: unknown) => log.warn({ err: error, link: `${name}/${slot}` }, 'a link state was not stored'));
-        this.wake();
-      },
-    });
-    this.#held.push({ slot, epoch, link });
-    link.start();
+    return this.#links.any();
   }
 
   // Claims
@@ -202,8 +148,8 @@ export class OperatorDispatch {
     const epoch = this.#context.lease.epoch();
     if (epoch === undefined) return 0;
     await this.#releaseStrays(epoch);
-    const free = this.#held.reduce((sum, held) => sum + held.link.freeWindow(), 0) - this.#backlogSegments;
-    const limit = Math.min(free, this.#bucket.available(performance.now()) - this.#backlogSegments, MAX_CLAIM);
+    const free = this.#links.freeWindow() - this.#backlogSegments;
+    const limit = Math.min(free, this.#available() - this.#backlogSegments, MAX_CLAIM);
     if (limit < 1) return 0;
     const fullScan = performance.now() >= this.#fullScanAtMs;
     if (fullScan) this.#fullScanAtMs = performance.now() + FULL_SCAN_EVERY_MS;
@@ -238,12 +184,19 @@ export class OperatorDispatch {
       this.#context.log.warn({ messages, operator: name }, 'claims whose answer was lost were given back');
   }
 
+  /** What the throttle leaves to this node now, in segments. */
+  #available(): number {
+    const nowMs = performance.now();
+    this.#bucket.setRate(this.#links.rate(), nowMs);
+    return this.#bucket.available(nowMs);
+  }
+
   // Sending
 
   /** A message leaves the backlog before it is sent: an outcome that comes at once pumps again. */
   #pump(): void {
-    while (this.#backlog.length > 0 && this.#bucket.available(performance.now()) > 0) {
-      const held = this.#freestLink();
+    while (this.#backlog.length > 0 && this.#available() > 0) {
+      const held = this.#links.freest();
       const message = held && this.#backlog.shift();
       if (!message) return;
       this.#backlogSegments -= segmentsLeft(message);
@@ -251,20 +204,7 @@ export class OperatorDispatch {
     }
   }
 
-  #freestLink(): HeldSlot | undefined {
-    let best: HeldSlot | undefined;
-    let most = 0;
-    for (const held of this.#held) {
-      const free = held.link.freeWindow();
-      if (free > most) {
-        best = held;
-        most = free;
-      }
-    }
-    return best;
-  }
-
-  #send(message: QueuedMessage, { link, epoch }: HeldSlot): void {
+  #send(message: QueuedMessage, { link, epoch }: HeldLink): void {
     const nowMs = this.#context.clock.now();
     const verdict = this.#context.screening.judge(message, nowMs);
     this.#underWay += 1;

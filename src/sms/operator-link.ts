@@ -68,6 +68,11 @@ export class OperatorLink {
     return this.#transmitter.freeWindow();
   }
 
+  /** Nothing that was submitted waits for its response. */
+  get idle(): boolean {
+    return !this.#transmitter || this.#transmitter.freeWindow() === this.#options.settings.window;
+  }
+
   /** The operator said it is too much: nothing goes out for so long. */
   pause(durationMs: number): void {
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, performance.now() + durationMs);

@@ -183,7 +183,7 @@ export class CallDispatch {
     const rate = this.#accountRate();
     const allowances = new Map<number, number>();
     for (const [accountId, bucket] of this.#buckets) {
-      bucket.setRate(rate);
+      bucket.setRate(rate, performance.now());
       allowances.set(accountId, bucket.available(nowMs));
     }
     return allowances;
