@@ -12,6 +12,8 @@ import { DatabaseHosts } from './database-hosts.ts';
 const CONNECT_TIMEOUT_MS = 5_000;
 const POOL_CONNECTIONS = 8;
 const POOL_STATEMENT_TIMEOUT_MS = 10_000;
+/** For the answer of a statement that was ended in time to arrive. */
+const POOL_ANSWER_MS = 2_000;
 const RECONNECT_PAUSE_MS = 100;
 /** A server that vanished without a word would otherwise be waited for as long as TCP does, which is hours. */
 const STAGE_QUERY_TIMEOUT_MS = 15_000;
@@ -162,6 +164,8 @@ const STAGE_SETTINGS =
 export class Database implements Queryable {
   readonly #hosts: DatabaseHosts;
   readonly #stages: StageConnection[] = [];
+  /** The pool's connections, of pools that were forgotten as well until they are closed. */
+  readonly #pooled = new Set<pg.Client>();
   #pool: pg.Pool | undefined;
   #poolHost: Promise<pg.Pool> | undefined;
 
@@ -180,6 +184,7 @@ export class Database implements Queryable {
       log,
       onMoved: () => {
         for (const stage of this.#stages) stage.leave();
+        for (const client of this.#pooled) client.end().catch(() => {});
         if (this.#pool) this.#forgetPool(this.#pool);
       },
     });
@@ -241,10 +246,14 @@ export class Database implements Queryable {
       max: POOL_CONNECTIONS,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       statement_timeout: POOL_STATEMENT_TIMEOUT_MS,
+      // A server that stands still keeps no time-out of its own.
+      query_timeout: POOL_STATEMENT_TIMEOUT_MS + POOL_ANSWER_MS,
       allowExitOnIdle: true,
       types: TYPES,
     });
     pool.on('error', () => {});
+    pool.on('connect', (client) => this.#pooled.add(client));
+    pool.on('remove', (client) => this.#pooled.delete(client));
     this.#pool = pool;
     return pool;
   }

@@ -61,8 +61,8 @@ export async function startSurroundings(
     startCampaign: ({ nodes, perSecond }) => new Campaign({ nodes, perSecond, ...USER, drurl: customer.url }),
     delivered: () => operator.delivered(),
     calledBack: () => {
-      const msgids = customer.requests.map((url) => new URL(url, 'http://customer').searchParams.get('msgid'));
-      return new Set(msgids.map(Number));
+      const receipts = customer.requests.map((url) => new URL(url, 'http://customer').searchParams.get('smsresp'));
+      return new Set(receipts.map((receipt) => Number((JSON.parse(receipt ?? '{}') as { msgid?: string }).msgid)));
     },
     stop: async () => {
       await operator.stop();

@@ -43,7 +43,9 @@ export async function startTrial(options: {
     started.push(node);
     return node;
   };
+  const campaigns: Campaign[] = [];
   const stop = async (): Promise<void> => {
+    await Promise.all(campaigns.map((campaign) => campaign.stop()));
     for (const node of started) {
       node.child.kill('SIGCONT');
       await node.end('SIGTERM');
@@ -64,7 +66,11 @@ export async function startTrial(options: {
     operator,
     nodes,
     startNode,
-    load: (perSecond) => surroundings.startCampaign({ nodes: () => nodes.map(({ http }) => http), perSecond }),
+    load: (perSecond) => {
+      const campaign = surroundings.startCampaign({ nodes: () => nodes.map(({ http }) => http), perSecond });
+      campaigns.push(campaign);
+      return campaign;
+    },
     finish: async (campaign) => {
       await campaign.stop();
       await campaign.drain(database, () => surroundings.calledBack().size, DRAIN_PATIENCE_MS);
