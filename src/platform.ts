@@ -4,6 +4,7 @@
  */
 import { hostname } from 'node:os';
 import { readFile } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import { FollowingClock } from './base/clock.ts';
 import type { Logger } from './base/log.ts';
 import { createMetrics, type Metrics } from './base/metrics.ts';
@@ -188,6 +189,10 @@ async function start(config: Config, log: Logger, stops: StopList): Promise<Plat
   const addresses = await listen(config, clock, http, metrics, stops);
   listeners.push(...addresses.listeners, ...(simulator?.ports ?? []));
   up = true;
+  stops.add(async () => {
+    http.announceStop();
+    await pause(config.stopDelayMs);
+  });
   return {
     addresses: {
       http: addresses.http,

@@ -14,10 +14,11 @@ export interface Trial {
   /** Those that requests go to. */
   readonly nodes: PlatformProcess[];
   startNode(): Promise<PlatformProcess>;
-  load(perSecond: number): Campaign;
+  /** Requests go to `nodes`, or to those that `among` names. */
+  load(perSecond: number, among?: () => readonly string[]): Campaign;
   /** Ends the load, waits until everything has ended, and compares. */
   finish(campaign: Campaign): Promise<Comparison>;
-  /** Of the living node with this process id, if it has one: its epoch. */
+  /** Of the living nodes, the oldest first. */
   epochs(): Promise<number[]>;
   stop(): Promise<void>;
 }
@@ -27,6 +28,7 @@ export async function startTrial(options: {
   links: number;
   throttle: number;
   answerAfterMs?: number;
+  env?: Record<string, string>;
 }): Promise<Trial> {
   const testDatabase = await createTestDatabase();
   const database = new Database(testDatabase.url);
@@ -37,7 +39,7 @@ export async function startTrial(options: {
   const nodes: PlatformProcess[] = [];
   const started: PlatformProcess[] = [];
   const startNode = async (): Promise<PlatformProcess> => {
-    const env = { ...surroundings.env, DATABASE_URL: testDatabase.url };
+    const env = { ...surroundings.env, ...options.env, DATABASE_URL: testDatabase.url };
     const node = await startPlatformProcess({ dataDir: directory.path, env });
     nodes.push(node);
     started.push(node);
@@ -66,8 +68,8 @@ export async function startTrial(options: {
     operator,
     nodes,
     startNode,
-    load: (perSecond) => {
-      const campaign = surroundings.startCampaign({ nodes: () => nodes.map(({ http }) => http), perSecond });
+    load: (perSecond, among = () => nodes.map(({ http }) => http)) => {
+      const campaign = surroundings.startCampaign({ nodes: among, perSecond });
       campaigns.push(campaign);
       return campaign;
     },
