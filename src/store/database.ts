@@ -251,7 +251,8 @@ export class Database implements Queryable {
       allowExitOnIdle: true,
       types: TYPES,
     });
-    pool.on('error', () => {});
+    // An idle connection broke: the server may be another one's standby when it is back.
+    pool.on('error', () => this.#forgetPool(pool));
     pool.on('connect', (client) => this.#pooled.add(client));
     pool.on('remove', (client) => this.#pooled.delete(client));
     this.#pool = pool;
