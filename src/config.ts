@@ -20,6 +20,7 @@ export const CONFIG_DEFAULTS = {
   TLS_KEY: '',
   TRUSTED_PROXIES: '',
   METRICS_PORT: '9464',
+  STOP_DELAY_S: '0',
   DATA_DIR: './data',
   DATABASE_URL: '',
   LOG_LEVEL: 'info',
@@ -66,6 +67,7 @@ export interface Config {
   /** CIDRs whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[];
   readonly metricsPort: number | 'off';
+  readonly stopDelayMs: number;
   /** Absolute. */
   readonly dataDir: string;
   /** May name several hosts; absent: the embedded PostgreSQL under `dataDir`. */
@@ -140,6 +142,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): LoadedConfig {
     tls: readTls(reader),
     trustedProxies: reader.networks('TRUSTED_PROXIES'),
     metricsPort: reader.portOrOff('METRICS_PORT'),
+    stopDelayMs: reader.integer('STOP_DELAY_S', 0, 60) * 1000,
     dataDir: resolve(reader.text('DATA_DIR')),
     databaseUrl,
     logLevel: readLogLevel(reader),

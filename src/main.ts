@@ -8,7 +8,7 @@ import { type Config, loadConfig } from './config.ts';
 import { type Platform, startPlatform } from './platform.ts';
 import { welcome } from './welcome.ts';
 
-/** SIGTERM to exit takes at most 10 s; past this the process goes, and PostgreSQL recovers by itself. */
+/** SIGTERM to exit takes at most 10 s beside STOP_DELAY_S; past this the process goes, and PostgreSQL recovers by itself. */
 const STOP_WITHIN_MS = 9_500;
 
 /** Runs a node until it is told to stop; resolves with the exit code. */
@@ -27,7 +27,7 @@ export async function serve(config: Config): Promise<number> {
   process.stdout.write(`${welcome(config, platform)}\n`);
   const signal = await stopAsked.promise;
   log.info({ signal }, 'stopping');
-  const inTime = await stopInTime(platform, log);
+  const inTime = await stopInTime(platform, config.stopDelayMs + STOP_WITHIN_MS, log);
   log.info({ signal }, 'stopped');
   return inTime ? 0 : 1;
 }
@@ -50,13 +50,13 @@ function explain(error: unknown, config: Config): string {
   return `port ${String(error.port)} is taken, perhaps by another platform. Set ${variable} to another port, or to 0 for any free one.`;
 }
 
-async function stopInTime(platform: Platform, log: Logger): Promise<boolean> {
+async function stopInTime(platform: Platform, withinMs: number, log: Logger): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<boolean>((resolve) => {
     timer = setTimeout(() => {
       log.error({}, 'the platform did not stop in time');
       resolve(false);
-    }, STOP_WITHIN_MS);
+    }, withinMs);
   });
   const stopped = await Promise.race([platform.stop().then(() => true), late]);
   clearTimeout(timer);

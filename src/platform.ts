@@ -4,6 +4,7 @@
  */
 import { hostname } from 'node:os';
 import { readFile } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import { FollowingClock } from './base/clock.ts';
 import type { Logger } from './base/log.ts';
 import { createMetrics, type Metrics } from './base/metrics.ts';
@@ -22,6 +23,7 @@ import { type SmsHooks, SmsPipeline } from './sms/pipeline.ts';
 import { LAST_MSGID } from './store/acceptance.ts';
 import { AccountDirectory } from './store/accounts.ts';
 import { Database } from './store/database.ts';
+import { durabilityRisks } from './store/durability.ts';
 import { ensureDemoAccounts, ensureSimulatedOperator } from './store/demo-accounts.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './store/embedded-postgres.ts';
 import { migrate } from './store/migrate.ts';
@@ -187,6 +189,10 @@ async function start(config: Config, log: Logger, stops: StopList): Promise<Plat
   const addresses = await listen(config, clock, http, metrics, stops);
   listeners.push(...addresses.listeners, ...(simulator?.ports ?? []));
   up = true;
+  stops.add(async () => {
+    http.announceStop();
+    await pause(config.stopDelayMs);
+  });
   return {
     addresses: {
       http: addresses.http,
@@ -211,6 +217,8 @@ async function openDatabase(config: Config, clock: FollowingClock, log: Logger, 
   await migrate(url);
   const database = new Database(url);
   stops.add(() => database.stop());
+  for (const risk of await durabilityRisks(database)) log.warn({ setting: risk.setting }, risk.warning);
+  database.followPrimary(log);
   const keeper = new PartitionKeeper({ database, log, nowMs: () => clock.now(), retentionDays: config.retentionDays });
   await keeper.start();
   stops.add(() => keeper.stop());

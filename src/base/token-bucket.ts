@@ -15,21 +15,28 @@ export class TokenBucket {
     this.#filledAtMs = nowMs;
   }
 
-  setRate(perSecond: number): void {
+  /** From now on; what was earned until now was earned at the old rate. */
+  setRate(perSecond: number, nowMs: number): void {
+    if (perSecond === this.#perSecond) return;
+    this.#earn(nowMs);
     this.#perSecond = perSecond;
     this.#tokens = Math.min(this.#tokens, this.#burst());
   }
 
   /** Whole units that may be taken now; `nowMs` is monotonic. */
   available(nowMs: number): number {
-    const earned = ((nowMs - this.#filledAtMs) / 1000) * this.#perSecond;
-    this.#filledAtMs = nowMs;
-    this.#tokens = Math.min(this.#tokens + earned, this.#burst());
+    this.#earn(nowMs);
     return Math.max(0, Math.floor(this.#tokens));
   }
 
   take(units: number): void {
     this.#tokens -= units;
+  }
+
+  #earn(nowMs: number): void {
+    const earned = ((nowMs - this.#filledAtMs) / 1000) * this.#perSecond;
+    this.#filledAtMs = nowMs;
+    this.#tokens = Math.min(this.#tokens + earned, this.#burst());
   }
 
   #burst(): number {

@@ -25,20 +25,7 @@ export function migrateCommand(): Command {
 async function migrateDatabase(config: Config): Promise<string[]> {
   const { migrate } = await import('../store/migrate.ts');
   const url = await findDatabaseUrl(config);
-  if (url === undefined) return migrateEmbedded(config, migrate);
-  const { databaseHosts } = await import('../store/database.ts');
-  const { FeigeError } = await import('../base/errors.ts');
-  // Of several hosts one is writable; the others refuse the first statement that would change something.
-  let refusal: unknown;
-  for (const host of databaseHosts(url)) {
-    try {
-      return await migrate(host);
-    } catch (error) {
-      if (error instanceof FeigeError) throw error;
-      refusal = error;
-    }
-  }
-  throw refusal;
+  return url === undefined ? migrateEmbedded(config, migrate) : migrate(url);
 }
 
 async function migrateEmbedded(config: Config, migrate: (url: string) => Promise<string[]>): Promise<string[]> {

@@ -73,6 +73,11 @@ export class HttpServer {
     });
   }
 
+  /** From now on `/readyz` says 503, and connections end with their answers; requests are still taken. */
+  announceStop(): void {
+    this.#stopping = true;
+  }
+
   /** Resolves when every connection is closed. */
   async stop(): Promise<void> {
     this.#stopping = true;

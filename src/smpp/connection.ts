@@ -21,6 +21,8 @@ export interface SessionOptions {
   bindTimeoutMs?: number;
   /** Unanswered enquire_link in a row that close the session, 2 unless told. */
   maxMissedEnquireLinks?: number;
+  /** Asked right before bytes go to the socket; once it says no, none go, and the session is cut. */
+  mayWrite?: () => boolean;
 }
 
 export const DEFAULT_BIND_TIMEOUT_MS = 10_000;
@@ -83,7 +85,10 @@ export class Connection {
     this.#options = options;
     this.#handlers = handlers;
     socket.setNoDelay(true);
-    this.#output = new Output(socket);
+    this.#output = new Output(socket, {
+      mayWrite: options.mayWrite ?? (() => true),
+      onBarred: () => this.destroy('nothing may be sent any more'),
+    });
     this.#watch = new LinkWatch({
       quietMs: options.enquireLinkMs,
       answerMs: options.responseTimeoutMs,

@@ -14,6 +14,8 @@ export class Output {
   /** Counts the hand-overs to the socket: what was written under the present number has certainly not left yet. */
   batch = 0;
   readonly #socket: Socket;
+  readonly #mayWrite: () => boolean;
+  readonly #onBarred: () => void;
   readonly #writer = new FieldWriter(Buffer.allocUnsafe(ARENA_BYTES));
   /** Where in the arena the bytes not yet handed over begin. */
   #start = 0;
@@ -29,8 +31,11 @@ export class Output {
     this.#handOver();
   };
 
-  constructor(socket: Socket) {
+  /** `mayWrite` is asked right before bytes go to the socket; when it says no they stay here, and `onBarred` is told. */
+  constructor(socket: Socket, gate: { mayWrite: () => boolean; onBarred: () => void }) {
     this.#socket = socket;
+    this.#mayWrite = gate.mayWrite;
+    this.#onBarred = gate.onBarred;
     socket.on('drain', () => {
       this.#blocked = false;
       this.#handOver();
@@ -114,6 +119,10 @@ export class Output {
   #handOver(): void {
     if (this.#stopped || this.#blocked) return;
     if (this.#heldBytes() > 0) {
+      if (!this.#mayWrite()) {
+        this.#onBarred();
+        return;
+      }
       this.#shelve();
       const full = this.#full;
       this.#full = [];

@@ -181,9 +181,9 @@ export class Acceptance {
   ): Promise<readonly RejectedRow[] | 'row-fault' | 'unresolved'> {
     const nowMs = this.#options.clock.now();
     try {
-      const { rejected, claimedRanks } = await acceptBatch(this.#connection, nowMs, rows, handOver.epoch);
+      const { rejected, claimed } = await acceptBatch(this.#connection, nowMs, rows, handOver.epoch);
       const known = new Set(rejected.map((row) => row.msgid));
-      const waiting = handOver.committed({ rows, rejected: known, claimedRanks, acceptedAtMs: nowMs });
+      const waiting = handOver.committed({ rows, rejected: known, claimed, acceptedAtMs: nowMs });
       if (waiting) this.#options.onQueued();
       return rejected;
     } catch (error) {

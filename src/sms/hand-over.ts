@@ -3,7 +3,7 @@
  * without a claim of their own. An operator's links offer room for them only while nothing older waits; what finds no
  * room waits in the queue like everything else.
  */
-import type { AcceptRow } from '../store/acceptance.ts';
+import type { AcceptedBatch, AcceptRow } from '../store/acceptance.ts';
 import type { QueuedMessage, QueueHolder } from '../store/queue.ts';
 
 interface Part {
@@ -46,13 +46,16 @@ export class HandOver {
   committed(outcome: {
     rows: readonly AcceptRow[];
     rejected: ReadonlySet<number>;
-    claimedRanks: ReadonlyMap<number, number>;
+    claimed: AcceptedBatch['claimed'];
     acceptedAtMs: number;
   }): boolean {
     for (const [operatorId, part] of this.#parts) {
-      const taken = part?.rows.filter((row) => !outcome.rejected.has(row.msgid)) ?? [];
-      const messages = taken.map((row) => claimedMessage(row, outcome.acceptedAtMs));
-      part?.holder.take(messages, outcome.claimedRanks.get(operatorId) ?? 0, part.leftSome);
+      if (!part) continue;
+      // Without it the epoch ended before the statement ran: the rows are not claimed.
+      const claimed = outcome.claimed.get(operatorId);
+      const taken = claimed ? part.rows.filter((row) => !outcome.rejected.has(row.msgid)) : [];
+      const messages = taken.map((row) => claimedMessage(row, claimed?.claim ?? 0, outcome.acceptedAtMs));
+      part.holder.take(messages, claimed?.rank ?? 0, part.leftSome || !claimed);
     }
     return outcome.rows.some((row) => !row.claimed && row.dueAtMs === undefined && !outcome.rejected.has(row.msgid));
   }
@@ -79,9 +82,10 @@ export class HandOver {
   }
 }
 
-function claimedMessage(row: AcceptRow, acceptedAtMs: number): QueuedMessage {
+function claimedMessage(row: AcceptRow, claim: number, acceptedAtMs: number): QueuedMessage {
   return {
     msgid: row.msgid,
+    claim,
     accountId: row.accountId,
     mobile: row.mobile,
     body: row.body,

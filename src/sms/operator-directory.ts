@@ -12,6 +12,16 @@ import { listOperators, type Operator } from '../store/operators.ts';
 
 const REFRESH_EVERY_MS = 1_000;
 const NO_EPOCH = -1;
+/** So long what was read of the links may be relied on; another node's link that was bound later waits for it. */
+export const LINKS_KNOWN_FOR_MS = 2_500;
+
+/** The bound links of an operator: on all nodes, and on this one. */
+export interface BoundLinks {
+  readonly bound: number;
+  readonly mine: number;
+  /** When the database was asked, on the monotonic clock. */
+  readonly askedAtMs: number;
+}
 
 export class OperatorDirectory {
   readonly #database: Database;
@@ -22,6 +32,7 @@ export class OperatorDirectory {
   #candidates: readonly RouteCandidate[] = [];
   #sharing: ReadonlyMap<number, readonly number[]> = new Map();
   #links: ReadonlyMap<number, { bound: number; mine: number }> = new Map();
+  #linksAskedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: { database: Database; lease: EpochHolder; log: Logger }) {
     this.#database = options.database;
@@ -71,10 +82,9 @@ export class OperatorDirectory {
     return (this.#links.get(operatorId)?.bound ?? 0) > 0;
   }
 
-  /** The part of an operator's throttle that this node may use: its bound links among all of them. */
-  shareOf(operatorId: number, boundHere: number): number {
-    const bound = Math.max(this.#links.get(operatorId)?.bound ?? 0, boundHere);
-    return bound === 0 ? 0 : boundHere / bound;
+  linksOf(operatorId: number): BoundLinks {
+    const { bound, mine } = this.#links.get(operatorId) ?? { bound: 0, mine: 0 };
+    return { bound, mine, askedAtMs: this.#linksAskedAtMs };
   }
 
   /** Where a message to this number waits: the best operator that is up, else the best one; undefined: nobody carries it. */
@@ -84,7 +94,11 @@ export class OperatorDirectory {
 
   async refresh(): Promise<void> {
     const operators = await listOperators(this.#database);
+    const askedAtMs = performance.now();
     const links = await linkStates(this.#database, this.#lease.epoch() ?? NO_EPOCH);
+    // Of two readings under way at once the later one counts.
+    if (askedAtMs < this.#linksAskedAtMs) return;
+    this.#linksAskedAtMs = askedAtMs;
     this.#operators = new Map(operators.map((operator) => [operator.operatorId, operator]));
     this.#sharing = groupsOf(operators);
     this.#candidates = operators.map((operator) => ({

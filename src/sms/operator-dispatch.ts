@@ -11,13 +11,13 @@ import type { RefusalMeaning } from '../domain/states.ts';
 import type { MessagePdu } from '../smpp/pdu.ts';
 import type { SubmitResult } from '../smpp/session.ts';
 import type { Database, StageConnection } from '../store/database.ts';
-import { freeSlot, markSlot, takeSlot } from '../store/links.ts';
 import type { EpochHolder } from '../store/node-lease.ts';
 import type { Operator } from '../store/operators.ts';
 import { claim, type QueuedMessage, type QueueHolder, releaseStrays } from '../store/queue.ts';
 import type { LateResponses } from './late-response.ts';
 import type { OperatorDirectory } from './operator-directory.ts';
-import { OperatorLink } from './operator-link.ts';
+import type { OperatorLink } from './operator-link.ts';
+import { type HeldLink, OperatorLinks } from './operator-links.ts';
 import type { OutcomeRecorder } from './outcome.ts';
 import type { Screening } from './screening.ts';
 import { Submission, segmentsLeft, unresolvedSegment } from './submission.ts';
@@ -29,7 +29,6 @@ const POLL_WITH_WORK_MS = 50;
 const POLL_IDLE_MS = 250;
 /** How often a claim looks below the low-water mark, where retries and late commits are. */
 const FULL_SCAN_EVERY_MS = 500;
-const SLOTS_EVERY_MS = 1_000;
 const THROTTLED_PAUSE_MS = 1_000;
 const QUEUE_FULL_PAUSE_MS = 1_000;
 /** Message queue full (0x14) from so many recipients within a second means the operator's queue, not theirs. */
@@ -49,20 +48,13 @@ export interface DispatchContext {
   readonly lateResponses: LateResponses;
 }
 
-interface HeldSlot {
-  readonly slot: number;
-  readonly epoch: number;
-  readonly link: OperatorLink;
-}
-
 export class OperatorDispatch {
   readonly operator: Operator;
   readonly #context: DispatchContext;
   readonly #connection: StageConnection;
   readonly #bucket: TokenBucket;
   readonly #claims: Periodic;
-  readonly #slots: Periodic;
-  readonly #held: HeldSlot[] = [];
+  readonly #links: OperatorLinks;
   #backlog: QueuedMessage[] = [];
   #backlogSegments = 0;
   /** Of the claims in the backlog. */
@@ -94,11 +86,11 @@ export class OperatorDispatch {
     const onError = (error: unknown) =>
       context.log.warn({ err: error, operator: operator.name }, 'messages could not be claimed');
     this.#claims = new Periodic({ everyMs: POLL_IDLE_MS, run: () => this.#claimRound(), onError });
-    this.#slots = new Periodic({ everyMs: SLOTS_EVERY_MS, run: () => this.#slotRound(), onError });
+    this.#links = new OperatorLinks({ ...context, operator, onChange: () => this.wake() });
   }
 
   start(): void {
-    this.#slots.start();
+    this.#links.start();
     this.#claims.start();
   }
 
@@ -111,29 +103,23 @@ export class OperatorDispatch {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.wake();
-    await Promise.all([this.#claims.stop(), this.#slots.stop(), this.#strays.handOversEnd()]);
+    await Promise.all([this.#claims.stop(), this.#links.stopTaking(), this.#strays.handOversEnd()]);
     this.#giveBackBacklog();
-    await Promise.all(this.#held.map((held) => held.link.stop()));
+    await this.#links.unbind();
     if (this.#underWay > 0) await new Promise<void>((resolve) => this.#allDone.push(resolve));
-    for (const held of this.#held.splice(0)) {
-      await freeSlot(this.#context.database, held.epoch, this.operator.operatorId, held.slot).catch(() => {});
-    }
+    await this.#links.giveBackSlots();
     await this.#connection.stop();
   }
 
   /** This node lost its lease: nothing may go out any more under the old epoch. */
   async cutLinks(reason: string): Promise<void> {
     this.#giveBackBacklog();
-    await Promise.all(this.#held.splice(0).map((held) => held.link.cut(reason)));
-  }
-
-  boundLinks(): number {
-    return this.#held.filter((held) => held.link.bound).length;
+    await this.#links.cut(reason);
   }
 
   /** A bound link, for query_sm. */
   anyLink(): OperatorLink | undefined {
-    return this.#held.find((held) => held.link.bound)?.link;
+    return this.#links.any();
   }
 
   /**
@@ -163,43 +149,6 @@ export class OperatorDispatch {
         this.#strays.statementLost();
       },
     };
-  }
-
-  // Slots
-
-  async #slotRound(): Promise<boolean> {
-    const epoch = this.#context.lease.epoch();
-    if (epoch === undefined) return false;
-    const { database, directory } = this.#context;
-    const share = directory.shareOf(this.operator.operatorId, this.boundLinks());
-    this.#bucket.setRate(this.operator.settings.throttle * share);
-    if (this.#held.length >= this.operator.settings.links) return false;
-    const slot = await takeSlot(database, epoch, this.operator.operatorId);
-    if (slot === undefined || this.#context.lease.epoch() !== epoch) return false;
-    this.#hold(slot, epoch);
-    return true;
-  }
-
-  #hold(slot: number, epoch: number): void {
-    const { operatorId, name, settings } = this.operator;
-    const { database, directory, log } = this.#context;
-    const link = new OperatorLink({
-      name: `${name}/${slot}`,
-      settings,
-      log,
-      onDeliver: (pdu, respond) => this.#context.onDeliver(operatorId, pdu, respond),
-      onLateResponse: (...late) => this.#context.lateResponses.answered(...late),
-      onChange: (bound, detail) => {
-        if (!bound) this.#context.lateResponses.forget(`${name}/${slot}`);
-        this.#bucket.setRate(settings.throttle * directory.shareOf(operatorId, this.boundLinks()));
-        markSlot(database, { epoch, operatorId, slot, bound, detail })
-          .then(() => (this.#stopped ? undefined : directory.refresh()))
-          .catch((error: unknown) => log.warn({ err: error, link: `${name}/${slot}` }, 'a link state was not stored'));
-        this.wake();
-      },
-    });
-    this.#held.push({ slot, epoch, link });
-    link.start();
   }
 
   // Claims
@@ -255,9 +204,8 @@ export class OperatorDispatch {
 
   /** Segments that can go out at this moment: free windows and throttle, less what has been claimed or promised. */
   #room(): number {
-    const free = this.#held.reduce((sum, held) => sum + held.link.freeWindow(), 0);
     const spoken = this.#backlogSegments + this.#promisedSegments;
-    return Math.min(free, this.#bucket.available(performance.now())) - spoken;
+    return Math.min(this.#links.freeWindow(), this.#available()) - spoken;
   }
 
   #take(messages: readonly QueuedMessage[], epoch: number): void {
@@ -284,12 +232,19 @@ export class OperatorDispatch {
       this.#context.log.warn({ messages, operator: name }, 'claims whose answer was lost were given back');
   }
 
+  /** What the throttle leaves to this node now, in segments. */
+  #available(): number {
+    const nowMs = performance.now();
+    this.#bucket.setRate(this.#links.rate(), nowMs);
+    return this.#bucket.available(nowMs);
+  }
+
   // Sending
 
   /** A message leaves the backlog before it is sent: an outcome that comes at once pumps again. */
   #pump(): void {
-    while (this.#backlog.length > 0 && this.#bucket.available(performance.now()) > 0) {
-      const held = this.#freestLink();
+    while (this.#backlog.length > 0 && this.#available() > 0) {
+      const held = this.#links.freest();
       const message = held && this.#backlog.shift();
       if (!message) return;
       this.#backlogSegments -= segmentsLeft(message);
@@ -297,20 +252,7 @@ export class OperatorDispatch {
     }
   }
 
-  #freestLink(): HeldSlot | undefined {
-    let best: HeldSlot | undefined;
-    let most = 0;
-    for (const held of this.#held) {
-      const free = held.link.freeWindow();
-      if (free > most) {
-        best = held;
-        most = free;
-      }
-    }
-    return best;
-  }
-
-  #send(message: QueuedMessage, { link, epoch }: HeldSlot): void {
+  #send(message: QueuedMessage, { link, epoch }: HeldLink): void {
     const nowMs = this.#context.clock.now();
     const verdict = this.#context.screening.judge(message, nowMs);
     this.#underWay += 1;
@@ -383,8 +325,8 @@ export class OperatorDispatch {
     if (epoch === undefined) return;
     for (const message of backlog) {
       this.#underWay += 1;
-      const { msgid, sentMask, reference, attempts, resends } = message;
-      const returned = { msgid, dueAtMs: undefined, sentMask, reference, attempts, resends };
+      const { msgid, claim: claimToken, sentMask, reference, attempts, resends } = message;
+      const returned = { msgid, claim: claimToken, dueAtMs: undefined, sentMask, reference, attempts, resends };
       this.#record(message, { epoch, submitted: [], events: [], ended: undefined, returned });
     }
   }

@@ -18,6 +18,8 @@ export interface OperatorLinkOptions {
   readonly name: string;
   readonly settings: OperatorSettings;
   readonly log: Logger;
+  /** Whether this node may still speak for the platform; asked right before each write. */
+  readonly mayWrite: () => boolean;
   readonly onDeliver: (pdu: MessagePdu, respond: (status: number) => void) => void;
   readonly onLateResponse: (link: string, sequence: number, status: number, messageId: string) => void;
   /** Bound, or no longer, with the reason. */
@@ -64,6 +66,11 @@ export class OperatorLink {
   freeWindow(): number {
     if (!this.#transmitter || performance.now() < this.#pausedUntilMs) return 0;
     return this.#transmitter.freeWindow();
+  }
+
+  /** Nothing that was submitted waits for its response. */
+  get idle(): boolean {
+    return !this.#transmitter || this.#transmitter.freeWindow() === this.#options.settings.window;
   }
 
   /** The operator said it is too much: nothing goes out for so long. */
@@ -140,6 +147,7 @@ export class OperatorLink {
         window: settings.window,
         responseTimeoutMs: settings.responseTimeoutMs,
         enquireLinkMs: settings.enquireLinkMs,
+        mayWrite: this.#options.mayWrite,
       },
       handlers: {
         onDeliver: this.#options.onDeliver,

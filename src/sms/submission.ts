@@ -218,6 +218,7 @@ export class Submission {
       ended: undefined,
       returned: {
         msgid: this.#message.msgid,
+        claim: this.#message.claim,
         dueAtMs,
         sentMask: this.#sentMask,
         reference: this.#reference,

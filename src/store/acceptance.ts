@@ -4,6 +4,7 @@
  */
 import type { Queryable, StageConnection, Statement } from './database.ts';
 import { LIVING_EPOCH } from './node-lease.ts';
+import { CLAIM_OF_THIS_TRANSACTION } from './queue.ts';
 import { recountPoints } from './running-points.ts';
 
 export interface AcceptRow {
@@ -98,18 +99,21 @@ WITH ${INPUT}, judged AS MATERIALIZED (
          to_timestamp(due_ms / 1000.0) + make_interval(secs => validity_s)
   FROM good WHERE due_ms IS NOT NULL
 )
-SELECT msgid, stale, balance, NULL AS "operatorId", NULL AS rank FROM judged WHERE NOT good
+SELECT msgid, stale, balance, NULL AS "operatorId", NULL AS rank, NULL AS claim FROM judged WHERE NOT good
 UNION ALL
-SELECT NULL, NULL, NULL, operator_id, max(rank) FROM queued WHERE claimed_by IS NOT NULL GROUP BY operator_id`,
+SELECT NULL, NULL, NULL, operator_id, max(rank), ${CLAIM_OF_THIS_TRANSACTION}
+FROM queued WHERE claimed_by IS NOT NULL GROUP BY operator_id`,
 };
 
 export interface AcceptedBatch {
   readonly rejected: readonly RejectedRow[];
-  /** Of each operator that has claimed rows, the highest rank of those. */
-  readonly claimedRanks: ReadonlyMap<number, number>;
+  /** Of each operator that has claimed rows: their highest rank, and the claim they have in common. */
+  readonly claimed: ReadonlyMap<number, { readonly rank: number; readonly claim: number }>;
 }
 
-type AnswerRow = (RejectedRow & { operatorId: null }) | { readonly operatorId: number; readonly rank: number };
+type AnswerRow =
+  | (RejectedRow & { operatorId: null })
+  | { readonly operatorId: number; readonly rank: number; readonly claim: number };
 
 /**
  * Charges, stores and enqueues what the balances cover; gives the rows it did not take, with the reason. Rows to be
@@ -141,12 +145,12 @@ export async function acceptBatch(
     epoch ?? null,
   ]);
   const rejected: RejectedRow[] = [];
-  const claimedRanks = new Map<number, number>();
+  const claimed = new Map<number, { rank: number; claim: number }>();
   for (const row of answer) {
     if (row.operatorId === null) rejected.push(row);
-    else claimedRanks.set(row.operatorId, row.rank);
+    else claimed.set(row.operatorId, { rank: row.rank, claim: row.claim });
   }
-  return { rejected, claimedRanks };
+  return { rejected, claimed };
 }
 
 const LOCK_ACCOUNTS: Statement = {

@@ -1,15 +1,19 @@
 /**
  * Connections to PostgreSQL. Short look-ups share a pool; each stage that works in batches has a connection
- * of its own, whose plans are made once and never for empty tables. Knows several hosts (`DATABASE_URL` with
- * commas) and chooses the writable one, since `pg` can parse but one.
+ * of its own, whose plans are made once and never for empty tables. Of several hosts they go to the one that takes
+ * writes, and leave it when another takes over.
  */
 import pg from 'pg';
 import { FeigeError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
 import { arrayLiteral } from './array-literal.ts';
+import { DatabaseHosts } from './database-hosts.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const POOL_CONNECTIONS = 8;
 const POOL_STATEMENT_TIMEOUT_MS = 10_000;
+/** For the answer of a statement that was ended in time to arrive. */
+const POOL_ANSWER_MS = 2_000;
 const RECONNECT_PAUSE_MS = 100;
 /** A server that vanished without a word would otherwise be waited for as long as TCP does, which is hours. */
 const STAGE_QUERY_TIMEOUT_MS = 15_000;
@@ -36,13 +40,6 @@ export interface Queryable {
   query<Row>(statement: Statement, parameters: readonly Parameter[]): Promise<Row[]>;
 }
 
-/** SQLSTATE class 08 and 57P0x, or no SQLSTATE at all: the server may or may not have committed. */
-export function isConnectionLoss(error: unknown): boolean {
-  if (!(error instanceof Error)) return true;
-  const code = sqlState(error);
-  return !/^[0-9A-Z]{5}$/.test(code) || code.startsWith('08') || code.startsWith('57P') || code === 'EPIPE';
-}
-
 /** The SQLSTATE of an error that came from the database; empty for any other. */
 export function sqlState(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
@@ -58,41 +55,15 @@ export function isRowFault(error: unknown): boolean {
   return ROW_FAULT.test(sqlState(error));
 }
 
-/** One database as `pg` understands it; several when the address names several hosts. */
-export function databaseHosts(databaseUrl: string): string[] {
-  const match = /^(postgres(?:ql)?:\/\/)([^@/]*@)?([^/?]*)(.*)$/.exec(databaseUrl);
-  if (!match) throw new FeigeError('CONFIG_INVALID', 'DATABASE_URL must begin with postgres:// or postgresql://');
-  const [, scheme = '', credentials = '', hosts = '', rest = ''] = match;
-  return hosts.split(',').map((host) => `${scheme}${credentials}${host}${rest}`);
+/** SQLSTATE class 08 and 57P0x, or no SQLSTATE at all: the server may or may not have committed. */
+export function isConnectionLoss(error: unknown): boolean {
+  const code = sqlState(error);
+  return !/^[0-9A-Z]{5}$/.test(code) || code.startsWith('08') || code.startsWith('57P') || code === 'EPIPE';
 }
 
-async function connectWritable(databaseUrl: string, options: string, queryTimeoutMs?: number): Promise<pg.Client> {
-  const hosts = databaseHosts(databaseUrl);
-  let lastError: unknown;
-  for (const connectionString of hosts) {
-    const client = new pg.Client({
-      connectionString,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      keepAlive: true,
-      ...(queryTimeoutMs === undefined ? {} : { query_timeout: queryTimeoutMs }),
-      options,
-      types: TYPES,
-    });
-    // An idle client's socket error arrives as an event; the next query reports it to whoever asks.
-    client.on('error', () => {});
-    try {
-      await client.connect();
-      if (hosts.length === 1) return client;
-      const { rows } = await client.query<{ replica: boolean }>('SELECT pg_is_in_recovery() AS replica');
-      if (rows[0]?.replica === false) return client;
-      lastError = new Error('this server is a standby');
-      await client.end();
-    } catch (error) {
-      lastError = error;
-      await client.end().catch(() => {});
-    }
-  }
-  throw new FeigeError('DATABASE_UNREACHABLE', 'no writable database answers', { cause: lastError });
+/** SQLSTATE 25006: the server takes no writes (any more), and certainly took none of this statement. */
+export function isReadOnly(error: unknown): boolean {
+  return sqlState(error) === '25006';
 }
 
 /**
@@ -100,7 +71,7 @@ async function connectWritable(databaseUrl: string, options: string, queryTimeou
  * again; it never repeats a statement by itself, since only the stage knows whether that is safe.
  */
 export class StageConnection implements Queryable {
-  readonly #databaseUrl: string;
+  readonly #hosts: DatabaseHosts;
   readonly #settings: string;
   readonly #queryTimeoutMs: number | undefined;
   #client: pg.Client | undefined;
@@ -108,8 +79,8 @@ export class StageConnection implements Queryable {
   #notReplicated = false;
   #stopped = false;
 
-  constructor(databaseUrl: string, settings: string, queryTimeoutMs?: number) {
-    this.#databaseUrl = databaseUrl;
+  constructor(hosts: DatabaseHosts, settings: string, queryTimeoutMs?: number) {
+    this.#hosts = hosts;
     this.#settings = settings;
     this.#queryTimeoutMs = queryTimeoutMs;
   }
@@ -125,7 +96,7 @@ export class StageConnection implements Queryable {
       this.#confirmReplicated();
       return result.rows as Row[];
     } catch (error) {
-      if (isConnectionLoss(error)) this.#drop(client);
+      if (isConnectionLoss(error) || isReadOnly(error)) this.#drop(client);
       throw error;
     }
   }
@@ -140,10 +111,15 @@ export class StageConnection implements Queryable {
       this.#confirmReplicated();
       return result;
     } catch (error) {
-      if (isConnectionLoss(error)) this.#drop(client);
+      if (isConnectionLoss(error) || isReadOnly(error)) this.#drop(client);
       else await client.query('ROLLBACK').catch(() => this.#drop(client));
       throw error;
     }
+  }
+
+  /** Ends the connection, what is under way on it with an unknown outcome; the next statement connects anew. */
+  leave(): void {
+    if (this.#client) this.#drop(this.#client);
   }
 
   async stop(): Promise<void> {
@@ -162,7 +138,12 @@ export class StageConnection implements Queryable {
 
   #connect(): Promise<pg.Client> {
     if (this.#stopped) return Promise.reject(new FeigeError('STOPPED', 'this connection was stopped'));
-    this.#connecting ??= connectWritable(this.#databaseUrl, this.#settings, this.#queryTimeoutMs)
+    this.#connecting ??= this.#hosts
+      .connect({
+        ...(this.#queryTimeoutMs === undefined ? {} : { query_timeout: this.#queryTimeoutMs }),
+        options: this.#settings,
+        types: TYPES,
+      })
       .then((client) => {
         client.once('end', () => this.#drop(client));
         client.on('notice', ({ message }) => {
@@ -192,13 +173,32 @@ const STAGE_SETTINGS =
   '-c plan_cache_mode=force_generic_plan -c jit=off -c enable_seqscan=off -c enable_mergejoin=off -c enable_hashjoin=off';
 
 export class Database implements Queryable {
-  readonly url: string;
+  readonly #hosts: DatabaseHosts;
   readonly #stages: StageConnection[] = [];
+  /** The pool's connections, of pools that were forgotten as well until they are closed. */
+  readonly #pooled = new Set<pg.Client>();
   #pool: pg.Pool | undefined;
   #poolHost: Promise<pg.Pool> | undefined;
 
   constructor(databaseUrl: string) {
-    this.url = databaseUrl;
+    this.#hosts = new DatabaseHosts(databaseUrl);
+  }
+
+  /** Whether DATABASE_URL names more than one server. */
+  get severalHosts(): boolean {
+    return this.#hosts.several;
+  }
+
+  /** From now on, of several hosts, a server that takes over is found without waiting for the old one to answer. */
+  followPrimary(log: Logger): void {
+    this.#hosts.watch({
+      log,
+      onMoved: () => {
+        for (const stage of this.#stages) stage.leave();
+        for (const client of this.#pooled) client.end().catch(() => {});
+        if (this.#pool) this.#forgetPool(this.#pool);
+      },
+    });
   }
 
   /** A look-up or an administrative write; bounded by a time-out. */
@@ -208,14 +208,14 @@ export class Database implements Queryable {
       const result = await pool.query({ name: statement.name, text: statement.text, values: parameters as unknown[] });
       return result.rows as Row[];
     } catch (error) {
-      if (isConnectionLoss(error)) this.#forgetPool(pool);
+      if (isConnectionLoss(error) || isReadOnly(error)) this.#forgetPool(pool);
       throw error;
     }
   }
 
   /** Several statements in one transaction, for administrative writes. */
   async transaction<Result>(work: (tx: Queryable) => Promise<Result>): Promise<Result> {
-    const connection = new StageConnection(this.url, `-c statement_timeout=${POOL_STATEMENT_TIMEOUT_MS}`);
+    const connection = new StageConnection(this.#hosts, `-c statement_timeout=${POOL_STATEMENT_TIMEOUT_MS}`);
     try {
       return await connection.transaction(work);
     } finally {
@@ -226,12 +226,13 @@ export class Database implements Queryable {
   /** A connection for one stage of the flow. */
   stage(options: { queryTimeoutMs?: number } = {}): StageConnection {
     const patienceMs = options.queryTimeoutMs ?? STAGE_QUERY_TIMEOUT_MS;
-    const connection = new StageConnection(this.url, STAGE_SETTINGS, patienceMs);
+    const connection = new StageConnection(this.#hosts, STAGE_SETTINGS, patienceMs);
     this.#stages.push(connection);
     return connection;
   }
 
   async stop(): Promise<void> {
+    await this.#hosts.stop();
     await Promise.all(this.#stages.map((stage) => stage.stop()));
     const pool = this.#pool;
     this.#pool = undefined;
@@ -249,23 +250,22 @@ export class Database implements Queryable {
   }
 
   async #openPool(): Promise<pg.Pool> {
-    const probe = await connectWritable(this.url, '');
-    const { host, port } = probe;
+    const probe = await this.#hosts.connect({});
     await probe.end();
-    const connectionString =
-      databaseHosts(this.url).find((url) => {
-        const parsed = new pg.Client({ connectionString: url });
-        return parsed.host === host && parsed.port === port;
-      }) ?? this.url;
     const pool = new pg.Pool({
-      connectionString,
+      connectionString: await this.#hosts.current(),
       max: POOL_CONNECTIONS,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       statement_timeout: POOL_STATEMENT_TIMEOUT_MS,
+      // A server that stands still keeps no time-out of its own.
+      query_timeout: POOL_STATEMENT_TIMEOUT_MS + POOL_ANSWER_MS,
       allowExitOnIdle: true,
       types: TYPES,
     });
-    pool.on('error', () => {});
+    // An idle connection broke: the server may be another one's standby when it is back.
+    pool.on('error', () => this.#forgetPool(pool));
+    pool.on('connect', (client) => this.#pooled.add(client));
+    pool.on('remove', (client) => this.#pooled.delete(client));
     this.#pool = pool;
     return pool;
   }

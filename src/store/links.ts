@@ -3,15 +3,26 @@
  */
 import type { Queryable, Statement } from './database.ts';
 
+// How many links of an operator each living node holds, and what is fair: all parts are `least` or one more.
+const FAIRNESS = `living AS MATERIALIZED (
+  SELECT n.epoch, count(s.slot) AS held
+  FROM nodes n LEFT JOIN link_slots s ON s.epoch = n.epoch AND s.operator_id = $2
+  WHERE n.deadline > clock_timestamp() GROUP BY n.epoch
+), fair AS MATERIALIZED (
+  SELECT slots / nodes AS least, (slots + nodes - 1) / nodes AS most,
+         (SELECT held FROM living WHERE epoch = $1) AS mine,
+         EXISTS (SELECT FROM living WHERE epoch <> $1 AND held < slots / nodes) AS others_lack
+  FROM (SELECT (SELECT count(*) FROM link_slots WHERE operator_id = $2) AS slots,
+               greatest((SELECT count(*) FROM living), 1) AS nodes) AS counts
+)`;
+
 const TAKE_SLOT: Statement = {
   name: 'take-link-slot',
   text: `
-WITH free AS (
+WITH ${FAIRNESS}, free AS (
   SELECT operator_id, slot FROM link_slots s
-  WHERE operator_id = $2 AND (epoch IS NULL OR NOT EXISTS (SELECT FROM nodes n WHERE n.epoch = s.epoch AND n.deadline > clock_timestamp()))
-    AND (SELECT count(*) FROM link_slots mine WHERE mine.operator_id = $2 AND mine.epoch = $1)
-        < ceil((SELECT count(*) FROM link_slots every_slot WHERE every_slot.operator_id = $2)
-               / greatest((SELECT count(*) FROM nodes WHERE deadline > clock_timestamp()), 1)::float8)
+  WHERE operator_id = $2 AND (epoch IS NULL OR epoch NOT IN (SELECT epoch FROM living))
+    AND EXISTS (SELECT FROM fair WHERE mine < least OR (mine < most AND NOT others_lack))
   ORDER BY slot LIMIT 1 FOR UPDATE SKIP LOCKED
 )
 UPDATE link_slots s SET epoch = $1, bound = false, detail = NULL
@@ -19,9 +30,24 @@ FROM free WHERE s.operator_id = free.operator_id AND s.slot = free.slot
 RETURNING s.slot`,
 };
 
-/** Takes one free slot of an operator, at most this node's fair part of them. */
+/** Takes one free slot of an operator: up to this node's fair part, and no odd one while another node lacks its own. */
 export async function takeSlot(db: Queryable, epoch: number, operatorId: number): Promise<number | undefined> {
   return (await db.query<{ slot: number }>(TAKE_SLOT, [epoch, operatorId]))[0]?.slot;
+}
+
+const LINK_TO_SPARE: Statement = {
+  name: 'link-to-spare',
+  text: `
+WITH ${FAIRNESS}
+SELECT 1 FROM fair
+WHERE mine > least AND others_lack
+  AND NOT EXISTS (SELECT FROM link_slots WHERE operator_id = $2 AND (epoch IS NULL OR epoch NOT IN (SELECT epoch FROM living)))
+  AND NOT EXISTS (SELECT FROM living WHERE held > mine OR (held = mine AND epoch < $1))`,
+};
+
+/** Whether this node should give a link up: another has fewer than its fair part, none is free, and nobody holds more. */
+export async function hasLinkToSpare(db: Queryable, epoch: number, operatorId: number): Promise<boolean> {
+  return (await db.query(LINK_TO_SPARE, [epoch, operatorId])).length > 0;
 }
 
 const MARK_SLOT: Statement = {

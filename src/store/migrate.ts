@@ -7,8 +7,9 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
+import type pg from 'pg';
 import { FeigeError } from '../base/errors.ts';
+import { connectWritable } from './database-hosts.ts';
 
 const MIGRATIONS_DIRECTORY = fileURLToPath(new URL('../../migrations', import.meta.url));
 const MIGRATION_FILE = /^(\d{4})-[a-z0-9-]+\.sql$/;
@@ -26,19 +27,13 @@ interface Migration {
 
 /**
  * Applies what is missing and returns the names of the files applied, in order.
- * @param connection of the writable server, by a user who may make tables
+ * @param databaseUrl by a user who may make tables; of several hosts the one that takes writes is used
  * @param directory where the files lie; the project's own when absent
  * Throws MIGRATION_CHANGED, MIGRATION_UNKNOWN or MIGRATION_FAILED; what came before a failed file stays applied.
  */
-export async function migrate(
-  connection: string | pg.ClientConfig,
-  directory: string = MIGRATIONS_DIRECTORY,
-): Promise<string[]> {
+export async function migrate(databaseUrl: string, directory: string = MIGRATIONS_DIRECTORY): Promise<string[]> {
   const migrations = await readMigrations(directory);
-  const client = new pg.Client(connection);
-  // A connection that breaks fails the statement under way; the event alone must not end the process.
-  client.on('error', () => undefined);
-  await client.connect();
+  const client = await connectWritable(databaseUrl);
   try {
     await createHistory(client);
     const applied: string[] = [];

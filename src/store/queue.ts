@@ -10,6 +10,8 @@ import { MAY_BE_WHOLE } from './unknown-outcomes.ts';
 /** A message that a node has claimed. */
 export interface QueuedMessage {
   readonly msgid: number;
+  /** Of this claim and no other of the same row: the transaction that made it. */
+  readonly claim: number;
   readonly accountId: number;
   readonly mobile: string;
   readonly body: string;
@@ -27,6 +29,7 @@ export interface QueuedMessage {
 
 interface QueuedRow {
   msgid: number;
+  claim: number;
   operator_id: number;
   rank: number;
   account_id: number;
@@ -42,13 +45,19 @@ interface QueuedRow {
   resends: number;
 }
 
-const COLUMNS = `q.msgid, q.operator_id, q.rank, q.account_id, q.mobile, q.body, q.segments, q.source_address,
+// A row's xmin changes with every claim and give-back, and with nothing in between.
+const CLAIM_TOKEN = 'q.xmin::text::bigint';
+/** The same for rows that this transaction inserts as claimed. */
+export const CLAIM_OF_THIS_TRANSACTION = 'pg_current_xact_id()::xid::text::bigint';
+
+const COLUMNS = `q.msgid, ${CLAIM_TOKEN} AS claim, q.operator_id, q.rank, q.account_id, q.mobile, q.body, q.segments, q.source_address,
   (extract(epoch FROM q.accepted_at) * 1000)::float8 AS accepted_ms,
   (extract(epoch FROM q.expires_at) * 1000)::float8 AS expires_ms, q.sent_mask, q.reference, q.attempts, q.resends`;
 
 function toMessage(row: QueuedRow): QueuedMessage {
   return {
     msgid: row.msgid,
+    claim: row.claim,
     accountId: row.account_id,
     mobile: row.mobile,
     body: row.body,
@@ -133,6 +142,7 @@ export async function releaseStrays(
 /** A claimed message that goes back to the queue, or waits for another try, with what is known of its segments. */
 export interface ReturnedMessage {
   readonly msgid: number;
+  readonly claim: number;
   /** When it is due again; undefined: at once, in its old place. */
   readonly dueAtMs: number | undefined;
   readonly sentMask: number;
@@ -145,23 +155,24 @@ const GIVE_BACK: Statement = {
   name: 'give-back-queue',
   text: `
 WITH input AS (
-  SELECT * FROM unnest($2::bigint[], $3::smallint[], $4::smallint[], $5::smallint[], $6::smallint[])
-  AS r(msgid, sent_mask, reference, attempts, resends)
+  SELECT * FROM unnest($2::bigint[], $3::smallint[], $4::smallint[], $5::smallint[], $6::smallint[], $7::bigint[])
+  AS r(msgid, sent_mask, reference, attempts, resends, claim)
 )
 UPDATE queue q
 SET claimed_by = NULL, sent_mask = q.sent_mask | i.sent_mask, reference = coalesce(i.reference, q.reference),
     attempts = i.attempts, resends = i.resends
-FROM input i WHERE q.msgid = i.msgid AND q.claimed_by = $1`,
+FROM input i WHERE q.msgid = i.msgid AND q.claimed_by = $1 AND ${CLAIM_TOKEN} = i.claim`,
 };
 
 const PUT_OFF: Statement = {
   name: 'put-off-queue',
   text: `
 WITH input AS (
-  SELECT * FROM unnest($2::bigint[], $3::smallint[], $4::smallint[], $5::smallint[], $6::smallint[], $7::float8[])
-  AS r(msgid, sent_mask, reference, attempts, resends, due_ms)
+  SELECT * FROM unnest($2::bigint[], $3::smallint[], $4::smallint[], $5::smallint[], $6::smallint[], $7::bigint[],
+    $8::float8[])
+  AS r(msgid, sent_mask, reference, attempts, resends, claim, due_ms)
 ), gone AS (
-  DELETE FROM queue q USING input i WHERE q.msgid = i.msgid AND q.claimed_by = $1
+  DELETE FROM queue q USING input i WHERE q.msgid = i.msgid AND q.claimed_by = $1 AND ${CLAIM_TOKEN} = i.claim
   RETURNING q.*, i.sent_mask AS new_mask, i.reference AS new_reference, i.attempts AS new_attempts, i.resends AS new_resends, i.due_ms
 )
 INSERT INTO deferred (msgid, due_at, why, operator_id, rank, account_id, mobile, body, segments, source_address, accepted_at,
@@ -171,7 +182,10 @@ SELECT msgid, least(to_timestamp(due_ms / 1000.0), expires_at), 'retry', operato
 FROM gone`,
 };
 
-/** Gives claimed messages back. Rows that are no longer this epoch's stay as they are. */
+/**
+ * Gives claimed messages back. Rows that are no longer this epoch's stay as they are, and those it has claimed again
+ * since: a give-back whose answer was lost is repeated.
+ */
 export async function giveBack(db: Queryable, epoch: number, messages: readonly ReturnedMessage[]): Promise<void> {
   const columns = (rows: readonly ReturnedMessage[]): Parameter[] => [
     epoch,
@@ -180,6 +194,7 @@ export async function giveBack(db: Queryable, epoch: number, messages: readonly 
     rows.map((row) => row.reference ?? null),
     rows.map((row) => row.attempts),
     rows.map((row) => row.resends),
+    rows.map((row) => row.claim),
   ];
   const now = messages.filter((row) => row.dueAtMs === undefined);
   const later = messages.filter((row) => row.dueAtMs !== undefined);

@@ -9,6 +9,7 @@ import { dialledNumber } from '../domain/trunk-settings.ts';
 import { chargedSeconds, pointsForSeconds } from '../domain/voice-tariff.ts';
 import type { CallEvent, QueuedCall } from '../store/call-queue.ts';
 import type { EndedCall } from '../store/call-settlement.ts';
+import type { EpochHolder } from '../store/node-lease.ts';
 import type { Trunk } from '../store/trunks.ts';
 import { CallAttempt, type CallDependencies, type CallLine, type CallResult } from './call.ts';
 import type { CallContent } from './content.ts';
@@ -29,6 +30,7 @@ export interface CourseContext extends CallDependencies {
   readonly lanes: Pick<TrunkLanes, 'turn' | 'release'>;
   readonly recorder: Pick<CallRecorder, 'note'>;
   readonly clock: Clock;
+  readonly lease: EpochHolder;
   readonly ringTimeoutMs: number;
   /** The address for RTP that a peer at this host should be told. */
   readonly mediaAddressFor: (host: string) => string;
@@ -108,6 +110,8 @@ export class CallCourse {
       if (!this.#dialled) return 'not-ours';
     }
     if (this.#abandoned) return { kind: 'cancelled' };
+    // The process may have been stopped since the database said so, for longer than its lease.
+    if (this.#context.lease.epoch() !== this.#epoch) return 'not-ours';
     this.#phase = 'dialling';
     this.#attempt = new CallAttempt(this.#context, {
       target: targetOf(trunk),

@@ -7,7 +7,6 @@ import type { Logger } from '../base/log.ts';
 import { TokenBucket } from '../base/token-bucket.ts';
 import { claimCalls, noteTalking, promoteCalls, type QueuedCall, releaseStrayCalls } from '../store/call-queue.ts';
 import type { Database, StageConnection } from '../store/database.ts';
-import type { EpochHolder } from '../store/node-lease.ts';
 import { CallCourse, type CourseContext } from './course.ts';
 import type { TrunkDirectory } from './trunk-directory.ts';
 import type { TrunkLanes } from './trunk-lanes.ts';
@@ -32,7 +31,6 @@ const STOP_WAIT_MS = 2_000;
 
 export interface CallDispatchOptions extends CourseContext {
   readonly database: Database;
-  readonly lease: EpochHolder;
   readonly directory: TrunkDirectory;
   readonly lanes: TrunkLanes;
   readonly log: Logger;
@@ -185,7 +183,7 @@ export class CallDispatch {
     const rate = this.#accountRate();
     const allowances = new Map<number, number>();
     for (const [accountId, bucket] of this.#buckets) {
-      bucket.setRate(rate);
+      bucket.setRate(rate, performance.now());
       allowances.set(accountId, bucket.available(nowMs));
     }
     return allowances;

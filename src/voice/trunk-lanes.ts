@@ -91,7 +91,7 @@ export class TrunkLanes {
     const known = this.#lanes.get(trunk.trunkId);
     if (known !== undefined) {
       known.trunk = trunk;
-      known.bucket.setRate(rate);
+      known.bucket.setRate(rate, performance.now());
       return known;
     }
     const lane: Lane = { trunk, active: 0, bucket: new TokenBucket(rate, performance.now()), waiting: [] };

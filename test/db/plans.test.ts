@@ -29,7 +29,7 @@ class Recorder implements Queryable {
   }
 }
 
-const returned = { msgid: 1, sentMask: 0, reference: undefined, attempts: 0, resends: 0 };
+const returned = { msgid: 1, claim: 1, sentMask: 0, reference: undefined, attempts: 0, resends: 0 };
 const HOT: [string, (db: Queryable) => Promise<unknown>][] = [
   ['accept', (db) => acceptBatch(db, 0, [])],
   ['claim', (db) => claim(db, { epoch: 1, operatorId: 1, fromRank: 0, limit: 1 })],

@@ -13,6 +13,8 @@ export interface Submit {
   /** 1 for the first submit_sm this operator got. */
   readonly n: number;
   readonly mobile: string;
+  /** 1 for the first session that was bound. */
+  readonly session: number;
   readonly message: ShortMessageFields;
   /** Of a part with a user data header: reference, total, sequence. */
   readonly part: { reference: number; total: number; sequence: number } | undefined;
@@ -27,6 +29,8 @@ export interface ScriptedOperator {
   readonly submits: readonly Submit[];
   /** The modes of the binds that came, in order. */
   readonly binds: readonly string[];
+  /** Sessions bound now, and the most at once. */
+  readonly sessions: { readonly bound: number; readonly most: number };
   /** Resolves with the receipt's answer: its command_status, or what happened instead. */
   receipt(receipt: {
     id: string;
@@ -51,6 +55,8 @@ export async function startScriptedOperator(
   options: { tls?: { key: string; cert: string } } = {},
 ): Promise<ScriptedOperator> {
   const sessions = new Set<ServerSession>();
+  const counts = { bound: 0, most: 0 };
+  let sessionsSoFar = 0;
   const changed = new EventEmitter();
   const submits: Submit[] = [];
   const queries: string[] = [];
@@ -64,10 +70,14 @@ export async function startScriptedOperator(
       },
       onSession: (session) => {
         sessions.add(session);
+        sessionsSoFar += 1;
+        const sessionNumber = sessionsSoFar;
+        counts.bound = sessions.size;
+        counts.most = Math.max(counts.most, sessions.size);
         setImmediate(() => changed.emit('session'));
         return {
           onSubmit: (message, _sequence, respond) => {
-            const submit = toSubmit(submits.length + 1, message, session, respond);
+            const submit = toSubmit(submits.length + 1, message, { session, sessionNumber, respond });
             submits.push(submit);
             script(submit);
           },
@@ -75,7 +85,10 @@ export async function startScriptedOperator(
             queries.push(messageId);
             respond(messageState === undefined ? { status: ESME_RQUERYFAIL } : { status: 0, messageState });
           },
-          onClose: () => sessions.delete(session),
+          onClose: () => {
+            sessions.delete(session);
+            counts.bound = sessions.size;
+          },
         };
       },
     },
@@ -96,6 +109,7 @@ export async function startScriptedOperator(
     port,
     submits,
     binds,
+    sessions: counts,
     queries,
     answerQueries: (state) => {
       messageState = state;
@@ -138,9 +152,13 @@ const EMPTY: ShortMessageFields = {
 function toSubmit(
   n: number,
   message: ShortMessageFields,
-  session: ServerSession,
-  respond: (status: number, messageId?: string) => void,
+  from: {
+    session: ServerSession;
+    sessionNumber: number;
+    respond: (status: number, messageId?: string) => void;
+  },
 ): Submit {
+  const { session, respond } = from;
   const bytes = Buffer.from(messageBytes(message));
   const part =
     (message.esmClass & 0x40) === 0
@@ -149,6 +167,7 @@ function toSubmit(
   return {
     n,
     mobile: message.destination.digits,
+    session: from.sessionNumber,
     message: { ...message, shortMessage: bytes },
     part,
     accept: (operatorMessageId) => respond(0, operatorMessageId),

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { parseOperatorSettings } from '../../../src/domain/operator-settings.ts';
+import { acceptBatch } from '../../../src/store/acceptance.ts';
 import { endMessages } from '../../../src/store/submissions.ts';
 import { addOperator } from '../../../src/store/operators.ts';
+import { claim, giveBack } from '../../../src/store/queue.ts';
 import { eventually, moveTime, type SmsNode, startSmsNode } from '../../harness/sms-node.ts';
 import { storeQueued } from '../../harness/stored-message.ts';
 
@@ -52,6 +54,90 @@ test('a claim whose answer was lost does not keep its messages for ever', async 
   assert.equal(await node.finalState(lost, MOBILE), 'DELIVRD');
   const kinds = (await node.events(lost)).map((event) => event.kind);
   assert.ok(!kinds.includes('outcome-unknown'), 'it was never handed to a link');
+});
+
+test('a give-back that is repeated after the message was claimed again leaves it with that claim', async () => {
+  const [other] = await node.rows<{ epoch: number }>(
+    "INSERT INTO nodes (name, started_at, deadline) VALUES ('other', now(), now() + interval '1 hour') RETURNING epoch",
+  );
+  const epoch = other?.epoch ?? 0;
+  const msgid = await storeQueued(node, { msgid: 100_000_704, mobile: NOWHERE, operatorId: downId });
+  const claimOne = async () => {
+    const { messages } = await claim(node.database, { epoch, operatorId: downId, fromRank: 0, limit: 10 });
+    const message = messages.find((one) => one.msgid === msgid);
+    assert.ok(message, 'it can be claimed');
+    return { ...message, dueAtMs: undefined };
+  };
+  const first = await claimOne();
+  await giveBack(node.database, epoch, [first]);
+  const second = await claimOne();
+  await giveBack(node.database, epoch, [first]);
+  await giveBack(node.database, epoch, [{ ...first, dueAtMs: node.clock.now() }]);
+  const holders = await node.rows('SELECT claimed_by FROM queue WHERE msgid = $1', [msgid]);
+  assert.deepEqual(holders, [{ claimed_by: epoch }]);
+  await giveBack(node.database, epoch, [second]);
+  await claimOne();
+  await node.rows('DELETE FROM nodes WHERE epoch = $1', [epoch]);
+  await node.rows('DELETE FROM queue WHERE msgid = $1', [msgid]);
+  await node.rows('DELETE FROM messages WHERE msgid = $1', [msgid]);
+});
+
+test('a message claimed as it is accepted belongs to a living epoch only, and can be given back', async () => {
+  const epoch = node.lease.epoch() ?? 0;
+  const row = {
+    msgid: 100_000_705,
+    accountId: node.accountId,
+    accountVersion:
+      (await node.rows<{ version: number }>('SELECT version FROM accounts WHERE account_id = $1', [node.accountId]))[0]
+        ?.version ?? 0,
+    mobile: NOWHERE,
+    body: 'text',
+    segments: 1,
+    points: 1,
+    runningPoints: 1,
+    runningSegments: 1,
+    dueAtMs: undefined,
+    validitySeconds: 60,
+    drurl: undefined,
+    operatorId: downId,
+    sourceAddress: undefined,
+    claimed: true,
+  };
+  const dead = await acceptBatch(node.database, node.clock.now(), [row], 4_000);
+  assert.deepEqual([dead.rejected, dead.claimed.size], [[], 0]);
+  const claimedBy = () =>
+    node.rows('SELECT claimed_by FROM queue WHERE msgid >= $1 AND operator_id = $2 ORDER BY msgid', [
+      row.msgid,
+      downId,
+    ]);
+  assert.deepEqual(await claimedBy(), [{ claimed_by: null }]);
+  const alive = await acceptBatch(node.database, node.clock.now(), [{ ...row, msgid: 100_000_706 }], epoch);
+  assert.deepEqual(await claimedBy(), [{ claimed_by: null }, { claimed_by: epoch }]);
+  const handed = alive.claimed.get(downId);
+  assert.ok(handed && handed.rank > 0);
+  const returned = {
+    msgid: 100_000_706,
+    dueAtMs: undefined,
+    sentMask: 0,
+    reference: undefined,
+    attempts: 0,
+    resends: 0,
+  };
+  await giveBack(node.database, epoch, [{ ...returned, claim: handed.claim + 1 }]);
+  assert.deepEqual(await claimedBy(), [{ claimed_by: null }, { claimed_by: epoch }]);
+  await giveBack(node.database, epoch, [{ ...returned, claim: handed.claim }]);
+  assert.deepEqual(await claimedBy(), [{ claimed_by: null }, { claimed_by: null }]);
+  const { lowestRank } = await claim(node.database, {
+    epoch,
+    operatorId: downId,
+    fromRank: 0,
+    limit: 10,
+    handedRank: 1e6,
+  });
+  assert.ok(lowestRank !== undefined);
+  assert.deepEqual(await node.rows('SELECT rank FROM operators WHERE operator_id = $1', [downId]), [{ rank: 1e6 }]);
+  await node.rows('DELETE FROM queue WHERE operator_id = $1', [downId]);
+  await node.rows('DELETE FROM messages WHERE msgid IN (100000705, 100000706)');
 });
 
 test('an outcome of an epoch that lost the message ends nothing', async () => {

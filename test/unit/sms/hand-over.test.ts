@@ -37,7 +37,7 @@ function row(msgid: number, fields: Partial<AcceptRow> = {}): Omit<AcceptRow, 'c
   };
 }
 
-const committed = { rejected: new Set<number>(), claimedRanks: new Map([[1, 42]]), acceptedAtMs: 1_000 };
+const committed = { rejected: new Set<number>(), claimed: new Map([[1, { rank: 42, claim: 9 }]]), acceptedAtMs: 1_000 };
 
 test('rows are claimed in order as long as there is room, and nothing overtakes what was left', () => {
   const taken: Taken[] = [];

@@ -56,6 +56,19 @@ test('past the window a message is not sent, and a response frees its place', as
   assert.equal(session.freeWindow(), 1);
 });
 
+test('what may not be sent any more when its turn to be written comes is not sent, and the session is cut', async (t) => {
+  let mayWrite = true;
+  const { session, smsc, seen } = await boundToRaw(t, { mayWrite: () => mayWrite });
+  const received: string[] = [];
+  smsc.onPdu = (pdu) => received.push(pdu.command);
+  const result = submit(session);
+  mayWrite = false;
+  assert.deepEqual(await result, { kind: 'not-sent', reason: 'closed' });
+  await seen.closed;
+  await smsc.closed;
+  assert.deepEqual(received, []);
+});
+
 test('a generic_nack answers a submit and is never success', async (t) => {
   const { session, smsc } = await boundToRaw(t);
   const result = submit(session);
