@@ -14,6 +14,7 @@ import { freeSlot, markSlot, takeSlot } from '../store/links.ts';
 import type { EpochHolder } from '../store/node-lease.ts';
 import type { Operator } from '../store/operators.ts';
 import { claim, type QueuedMessage, releaseStrays } from '../store/queue.ts';
+import { LowWaterMark } from './low-water.ts';
 import type { OperatorDirectory } from './operator-directory.ts';
 import { OperatorLink } from './operator-link.ts';
 import type { OutcomeRecorder } from './outcome.ts';
@@ -25,7 +26,7 @@ const MAX_CLAIM = 500;
 const CLAIM_EVERY_MS = 10;
 const POLL_WITH_WORK_MS = 50;
 const POLL_IDLE_MS = 250;
-/** How often a claim looks below the low-water mark, where retries and late commits are. */
+/** How often a claim looks below the low-water mark, where retries and very late commits are. */
 const FULL_SCAN_EVERY_MS = 500;
 const SLOTS_EVERY_MS = 1_000;
 /** After a failed claim, how long the database may take to let go of the statement; then strays are looked for again. */
@@ -74,10 +75,12 @@ export class OperatorDispatch {
   #underWay = 0;
   #allDone: (() => void)[] = [];
   #reference = Math.floor(Math.random() * 256);
-  #lowWaterRank = 0;
+  readonly #lowWater = new LowWaterMark();
   #fullScanAtMs = 0;
   #recentlyFull: { mobile: string; atMs: number }[] = [];
   #wakeWaiting: (() => void) | undefined;
+  /** A hint came while a claim was under way, which may not have seen what it was about. */
+  #hinted = false;
   #hadWork = false;
   #stopped = false;
 
@@ -99,6 +102,7 @@ export class OperatorDispatch {
 
   /** A hint that something was put into the queue. */
   wake(): void {
+    this.#hinted = true;
     this.#wakeWaiting?.();
   }
 
@@ -173,11 +177,12 @@ export class OperatorDispatch {
 
   async #claimRound(): Promise<boolean> {
     const started = performance.now();
+    this.#hinted = false;
     const claimed = await this.#claimWhatFits();
     this.#hadWork = claimed > 0 || (this.#hadWork && this.#backlog.length > 0);
     if (this.#stopped) return false;
     const spent = performance.now() - started;
-    if (claimed > 0) await this.#wait(Math.max(0, CLAIM_EVERY_MS - spent), false);
+    if (claimed > 0 || this.#hinted) await this.#wait(Math.max(0, CLAIM_EVERY_MS - spent), false);
     else await this.#wait(this.#hadWork || this.#underWay > 0 ? POLL_WITH_WORK_MS : POLL_IDLE_MS, true);
     return true;
   }
@@ -205,14 +210,14 @@ export class OperatorDispatch {
     if (limit < 1) return 0;
     const fullScan = performance.now() >= this.#fullScanAtMs;
     if (fullScan) this.#fullScanAtMs = performance.now() + FULL_SCAN_EVERY_MS;
-    const fromRank = fullScan ? 0 : this.#lowWaterRank;
+    const fromRank = fullScan ? 0 : this.#lowWater.rank;
     const { operatorId } = this.operator;
     const claimed = await claim(this.#connection, { epoch, operatorId, fromRank, limit }).catch((error: unknown) => {
       this.#straysAtMs = [performance.now(), performance.now() + STRAYS_AGAIN_AFTER_MS];
       throw error;
     });
     const first = claimed[0];
-    if (first) this.#lowWaterRank = first.rank;
+    if (first) this.#lowWater.note(first.rank, performance.now());
     this.#epoch = epoch;
     for (const message of claimed) {
       this.#known.add(message);
