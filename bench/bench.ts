@@ -74,6 +74,7 @@ function latencyRows(result: LatencyResult): Rows {
     ['request to submit_sm at the operator', spread(result.submit)],
     ["operator's receipt to callback", spread(result.callback)],
     ["operator's receipt to query endpoint", spread(result.query)],
+    ['the disk alone: flush of a page', spread(result.flush)],
     ['lost', result.lost],
     ['other answers', sparse(result.others)],
     ['unexpected callbacks', result.unexpectedCallbacks],

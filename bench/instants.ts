@@ -76,6 +76,11 @@ export function spreadBetween(from: Instants, to: Instants, numbers: Iterable<nu
     const end = to.of(number);
     if (start !== undefined && end !== undefined) durations.push(end - start);
   }
+  return spreadOf(durations);
+}
+
+/** Sorts them in place. */
+export function spreadOf(durations: number[]): Spread {
   durations.sort((a, b) => a - b);
   const at = (share: number): number => {
     const place = Math.max(0, Math.ceil(share * durations.length) - 1);

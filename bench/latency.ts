@@ -5,6 +5,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RunOptions } from './accept.ts';
+import { flushTimes } from './disk.ts';
 import { Instants, type Spread, spreadBetween } from './instants.ts';
 import type { OperatorOrder, OperatorReport } from './operator-process.ts';
 import { Peer } from './peer.ts';
@@ -35,6 +36,8 @@ export interface LatencyResult {
   readonly callback: Spread;
   /** Receipt written by the operator → the query endpoint's answer with the final state. */
   readonly query: Spread;
+  /** The flush of a page to the disk before the load began: an answer waits for one, or two. */
+  readonly flush: Spread;
   /** Accepted and not called back. */
   readonly lost: number;
   readonly others: Readonly<Record<string, number>>;
@@ -93,6 +96,7 @@ async function measure(bench: Bench, seconds: number): Promise<LatencyResult> {
     ...account,
     drurl: `http://127.0.0.1:${ports[index]}/receipts?customer=${account.username}`,
   }));
+  const flush = await flushTimes();
   const pace = { perSecond: REQUESTS_PER_SECOND, connections: CONNECTIONS, watchEvery: WATCH_EVERY };
   load.order({ kind: 'start', plan: { host, port, customers, ...pace } });
   await pause(WARM_UP_MS, undefined, { signal });
@@ -112,6 +116,7 @@ async function measure(bench: Bench, seconds: number): Promise<LatencyResult> {
   return {
     requestsPerSecond: Math.round(requests / seconds),
     ...(await judge(bench, result, { first, count: requests })),
+    flush,
     rssMiB: peakResidentMiB(platform.processId),
     microsecondsEach: {
       platform: each('platform'),
