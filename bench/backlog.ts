@@ -6,6 +6,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RunOptions } from './accept.ts';
 import { BacklogRows } from './backlog-rows.ts';
+import { flushTimes } from './disk.ts';
 import { NOT_KEPT_FROM } from './instants.ts';
 import type { LoadOrder, LoadReport } from './load-process.ts';
 import type { OperatorOrder, OperatorReport } from './operator-process.ts';
@@ -49,12 +50,22 @@ export interface BacklogSide {
 export interface BacklogResult {
   readonly without: BacklogSide;
   readonly with: BacklogSide;
+  /** Each turn by itself: without, with, with, without. */
+  readonly turns: readonly TurnResult[];
   readonly acceptRatio: number;
   readonly dispatchRatio: number;
   /** Waiting when the first and when the last turn with a backlog ended. */
   readonly waiting: readonly number[];
   readonly others: Readonly<Record<string, number>>;
   readonly stolen: number;
+}
+
+export interface TurnResult {
+  readonly turn: Turn;
+  readonly acceptedPerSecond: number;
+  readonly dispatchedPerSecond: number;
+  /** The disk's own flush of a page before the turn, half of them within. */
+  readonly flushP50Ms: number;
 }
 
 interface Phase {
@@ -118,6 +129,7 @@ async function measure(bench: Bench, seconds: number): Promise<BacklogResult> {
   const drurls = ports.map((port) => `http://127.0.0.1:${port}/receipts`);
   const sides: Record<Turn, Side> = { without: newSide(), with: newSide() };
   const waiting: number[] = [];
+  const turns: TurnResult[] = [];
   const ticks = machineTicks();
   await runTurn(bench, { drurls, number: 0, acceptMs: WARM_UP_MS, side: newSide() });
   let stands: Turn = 'without';
@@ -132,7 +144,12 @@ async function measure(bench: Bench, seconds: number): Promise<BacklogResult> {
     await backlog.settleDown();
     forgetPeak(platform.processId);
     const side = sides[turn];
-    await runTurn(bench, { drurls, number: index + 1, acceptMs: (seconds * 1_000) / TURNS.length, side });
+    const alone = newSide();
+    const { p50Ms: flushP50Ms } = await flushTimes();
+    await runTurn(bench, { drurls, number: index + 1, acceptMs: (seconds * 1_000) / TURNS.length, side: alone });
+    const { acceptedPerSecond, dispatchedPerSecond } = sideResult(alone);
+    turns.push({ turn, acceptedPerSecond, dispatchedPerSecond, flushP50Ms });
+    for (const phase of ['accept', 'dispatch'] as const) addUp(side[phase], alone[phase]);
     side.rssMiB = Math.max(side.rssMiB, peakResidentMiB(platform.processId));
     if (turn === 'with') waiting.push(await backlog.waiting());
   }
@@ -141,6 +158,7 @@ async function measure(bench: Bench, seconds: number): Promise<BacklogResult> {
   return {
     without,
     with: withIt,
+    turns,
     acceptRatio: Number((withIt.acceptedPerSecond / without.acceptedPerSecond).toFixed(3)),
     dispatchRatio: Number((withIt.dispatchedPerSecond / without.dispatchedPerSecond).toFixed(3)),
     waiting,
@@ -232,6 +250,13 @@ function addTo(phase: Phase, before: Used, after: Used, messages: number, ms: nu
   phase.ms += ms;
   phase.platformSeconds += after.platform - before.platform;
   phase.postgresSeconds += after.postgres - before.postgres;
+}
+
+function addUp(sum: Phase, phase: Phase): void {
+  sum.messages += phase.messages;
+  sum.ms += phase.ms;
+  sum.platformSeconds += phase.platformSeconds;
+  sum.postgresSeconds += phase.postgresSeconds;
 }
 
 function sideResult({ accept, dispatch, rssMiB }: Side): BacklogSide {

@@ -91,6 +91,10 @@ function backlogRows(result: BacklogResult): Rows {
   return [
     ['accepted', `${both((side) => `${side.acceptedPerSecond}/s`)}: ${percent(result.acceptRatio)}`],
     ['dispatched', `${both((side) => `${side.dispatchedPerSecond}/s`)}: ${percent(result.dispatchRatio)}`],
+    ['turns', result.turns.map((turn) => turn.turn).join(', ')],
+    ['accepted in each', result.turns.map((turn) => `${turn.acceptedPerSecond}/s`).join(', ')],
+    ['dispatched in each', result.turns.map((turn) => `${turn.dispatchedPerSecond}/s`).join(', ')],
+    ["the disk's flush before each", result.turns.map((turn) => `${turn.flushP50Ms} ms`).join(', ')],
     ['waiting after the turns with', result.waiting.join(', ')],
     ['memory of the platform, peak', both((side) => `${side.rssMiB} MiB`)],
     ['processor time, accepted', both((side) => sparse(side.acceptMicroseconds, ' µs'))],

@@ -126,6 +126,8 @@ function startProgram(plan: PlatformPlan, dataDir: string): Program {
     arguments: [MAIN],
     nodeOptions: profileTo === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileTo}`],
     environment: {
+      // As npm start has it.
+      MALLOC_MMAP_THRESHOLD_: '4194304',
       DATA_DIR: dataDir,
       HTTP_PORT: '0',
       HTTPS_PORT: 'off',
