@@ -1,16 +1,24 @@
 /**
- * `npm run bench -- accept|pipeline [--seconds N] [--json]`: measures a platform of its own on a fresh embedded
+ * `npm run bench -- accept|pipeline|latency|backlog|fairness [--seconds N] [--json]`: measures a platform of its own on a fresh embedded
  * PostgreSQL, prints a table and, with --json, one JSON object as the last line. Ends by itself, on Ctrl-C too, and
  * leaves no process and no file behind.
  */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { count, pairs } from '../src/cli/output.ts';
 import { type AcceptResult, benchAccept, type RunOptions } from './accept.ts';
+import { type BacklogResult, type BacklogSide, benchBacklog } from './backlog.ts';
+import { benchFairness, type FairnessResult } from './fairness.ts';
+import type { Spread } from './instants.ts';
+import { benchLatency, type LatencyResult } from './latency.ts';
 import { benchPipeline, type PipelineResult } from './pipeline.ts';
 
 const ACCEPT_SECONDS = 15;
 /** The issue asks for 30 at least. */
 const PIPELINE_SECONDS = 30;
+const LATENCY_SECONDS = 30;
+/** Of acceptance, in four turns; as many messages are dispatched after each. */
+const BACKLOG_SECONDS = 16;
+const FAIRNESS_SECONDS = 40;
 const MAX_SECONDS = 3_600;
 
 interface BenchOptions {
@@ -59,6 +67,70 @@ function pipelineRows(result: PipelineResult): Rows {
   ];
 }
 
+function latencyRows(result: LatencyResult): Rows {
+  return [
+    ['requests', `${result.requestsPerSecond}/s`],
+    ['request to answer', spread(result.answer)],
+    ['request to submit_sm at the operator', spread(result.submit)],
+    ["operator's receipt to callback", spread(result.callback)],
+    ["operator's receipt to query endpoint", spread(result.query)],
+    ['the disk alone: flush of a page', spread(result.flush)],
+    ['lost', result.lost],
+    ['other answers', sparse(result.others)],
+    ['unexpected callbacks', result.unexpectedCallbacks],
+    ['memory of the platform, peak', `${result.rssMiB} MiB`],
+    ['processor time a message', sparse(result.microsecondsEach, ' µs')],
+    ['processor time that others took', percent(result.stolen)],
+    ['on', 'billing, receipts, callbacks, fsync, synchronous commit'],
+  ];
+}
+
+function backlogRows(result: BacklogResult): Rows {
+  const { without, with: withIt } = result;
+  const both = (of: (side: BacklogSide) => string): string => `${of(without)} without, ${of(withIt)} with`;
+  return [
+    ['accepted', `${both((side) => `${side.acceptedPerSecond}/s`)}: ${percent(result.acceptRatio)}`],
+    ['dispatched', `${both((side) => `${side.dispatchedPerSecond}/s`)}: ${percent(result.dispatchRatio)}`],
+    ['turns', result.turns.map((turn) => turn.turn).join(', ')],
+    ['accepted in each', result.turns.map((turn) => `${turn.acceptedPerSecond}/s`).join(', ')],
+    ['dispatched in each', result.turns.map((turn) => `${turn.dispatchedPerSecond}/s`).join(', ')],
+    ["the disk's flush before each", result.turns.map((turn) => `${turn.flushP50Ms} ms`).join(', ')],
+    ['waiting after the turns with', result.waiting.join(', ')],
+    ['memory of the platform, peak', both((side) => `${side.rssMiB} MiB`)],
+    ['processor time, accepted', both((side) => sparse(side.acceptMicroseconds, ' µs'))],
+    ['processor time, dispatched', both((side) => sparse(side.dispatchMicroseconds, ' µs'))],
+    ['other answers', sparse(result.others)],
+    ['processor time that others took', percent(result.stolen)],
+    ['the backlog', '1,000,000 messages of one account for the same operator, written by SQL, then vacuumed'],
+    ['on', 'billing, receipts, callbacks, fsync, synchronous commit; accepted first, then dispatched'],
+  ];
+}
+
+function fairnessRows(result: FairnessResult): Rows {
+  return [
+    ["the other account's request to submit_sm", spread(result.submit)],
+    ['while the flood pours in', spread(result.whilePouring)],
+    ['while it waits', spread(result.whileWaiting)],
+    ["the other account's request to answer", spread(result.answer)],
+    ['not sent', result.notSent],
+    ['flood', `${result.floodAccepted} messages, accepted at ${result.floodPerSecond}/s`],
+    ['of the flood waiting at the end', result.floodWaiting],
+    ['operator', `${result.operatorPerSecond}/s`],
+    ['memory of the platform, peak', `${result.rssMiB} MiB`],
+    ['other answers', sparse(result.others)],
+    ['processor time that others took', percent(result.stolen)],
+    ['on', 'billing, receipts, fsync, synchronous commit'],
+  ];
+}
+
+function spread({ p50Ms, p99Ms, maxMs, count: samples }: Spread): string {
+  return `p50 ${p50Ms} ms, p99 ${p99Ms} ms, longest ${maxMs} ms, of ${samples}`;
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
+}
+
 function sparse(counts: Readonly<Record<string, number>>, unit = ''): string {
   const parts = Object.entries(counts).map(([name, number]) => `${name} ${number}${unit}`);
   return parts.length === 0 ? 'none' : parts.join(', ');
@@ -101,5 +173,16 @@ withOptions(program.command('pipeline'))
   .description('messages a second from the request to the callback of the final state')
   .action((options: BenchOptions) =>
     runAndPrint(benchPipeline, pipelineRows, { seconds: PIPELINE_SECONDS, ...options }),
+  );
+withOptions(program.command('latency'))
+  .description('how long the steps of a message take at 500 requests a second')
+  .action((options: BenchOptions) => runAndPrint(benchLatency, latencyRows, { seconds: LATENCY_SECONDS, ...options }));
+withOptions(program.command('backlog'))
+  .description('how much of its speed is left with a million messages waiting')
+  .action((options: BenchOptions) => runAndPrint(benchBacklog, backlogRows, { seconds: BACKLOG_SECONDS, ...options }));
+withOptions(program.command('fairness'))
+  .description("how long single messages take while another account's 100,000 wait")
+  .action((options: BenchOptions) =>
+    runAndPrint(benchFairness, fairnessRows, { seconds: FAIRNESS_SECONDS, ...options }),
   );
 await program.parseAsync();

@@ -4,18 +4,22 @@
  */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { Instants, machineNowMs, recipientOf } from './instants.ts';
 import { MsgidSet } from './msgid-set.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
 const END_OF_REQUEST = '\r\n\r\n';
 /** In the percent-encoded JSON of `smsresp`. */
 const MSGID = /msgid%22%3A%22(\d+)%22/;
+const MOBILE = /mobile%22%3A%22(\d+)%22/;
 const DELIVERED = '%22DELIVRD%22';
 const MAX_REQUEST_CHARACTERS = 65_536;
 
 export class CallbackSink {
   /** Called back with DELIVRD. */
   readonly delivered = new MsgidSet();
+  /** When each recipient's callback came. */
+  readonly instants = new Instants();
   readonly #servers: Server[] = [];
   /** Callbacks that told of something else, or came for the second time. */
   #unexpected = 0;
@@ -54,6 +58,7 @@ export class CallbackSink {
   #note(request: string): void {
     const msgid = MSGID.exec(request)?.[1];
     const isNew = msgid !== undefined && request.includes(DELIVERED) && this.delivered.add(Number(msgid));
+    if (isNew) this.instants.note(recipientOf(MOBILE.exec(request)?.[1] ?? ''), machineNowMs());
     if (!isNew) this.#unexpected++;
   }
 }

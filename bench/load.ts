@@ -16,6 +16,10 @@ export interface LoadPlan {
   readonly customers: readonly Customer[];
   /** Messages sent and not yet called back; absent: no limit. */
   readonly maxOutstanding: number | undefined;
+  /** Requests in all; absent: until it is stopped. */
+  readonly maxRequests?: number;
+  /** Number of the first recipient; 0 unless given. */
+  readonly firstRecipient?: number;
 }
 
 export interface LoadResult {
@@ -50,6 +54,7 @@ export class Load {
   #held: HttpConnection[] = [];
   #outstanding = 0;
   #underWay = 0;
+  #requests = 0;
   #good = 0;
   #calledBack = 0;
   #stopping: (() => void) | undefined;
@@ -109,7 +114,8 @@ export class Load {
   }
 
   #send(connection: HttpConnection): void {
-    if (this.#stopping) return;
+    if (this.#stopping || this.#requests >= (this.#plan.maxRequests ?? Infinity)) return;
+    this.#requests++;
     this.#outstanding++;
     this.#underWay++;
     connection.send(this.#writer.next(this.#customers.get(connection) ?? 0));

@@ -9,20 +9,23 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createLogger } from '../src/base/log.ts';
 import { hashPassword } from '../src/base/password.ts';
-import { parseOperatorSettings } from '../src/domain/operator-settings.ts';
+import { type OperatorSettings, parseOperatorSettings } from '../src/domain/operator-settings.ts';
 import { createAccount } from '../src/store/account-admin.ts';
 import { Database } from '../src/store/database.ts';
 import { findRunningEmbeddedPostgres, startEmbeddedPostgres } from '../src/store/embedded-postgres.ts';
-import { addOperator, listLinkSlots } from '../src/store/operators.ts';
+import { addOperator, listLinkSlots, updateOperator } from '../src/store/operators.ts';
 import { readPostmasterFile } from '../src/store/postgres-server.ts';
+import { OPERATOR_CREDENTIALS } from './operator.ts';
 import { Program } from './program.ts';
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 const FEIGE = fileURLToPath(new URL('../src/cli/feige.ts', import.meta.url));
 const PASSWORD = 'bench-1234';
 const POINTS = 1_000_000_000;
+export const OPERATOR_LINKS = 2;
 /** As the sandbox sets it; the throttle is out of the way. */
-const OPERATOR = { systemId: 'bench', password: 'bench', links: 2, window: 500, throttle: 100_000 };
+const OPERATOR = { ...OPERATOR_CREDENTIALS, links: OPERATOR_LINKS, window: 500, throttle: 100_000 };
+const OPERATOR_NAME = 'bench';
 const LOOK_EVERY_MS = 50;
 const SEEN_WITHIN_MS = 30_000;
 
@@ -42,6 +45,8 @@ export interface PlatformUnderTest {
   readonly accounts: readonly BenchAccount[];
   /** What `work` gives; rejects when the platform ends before. */
   during<Result>(work: Promise<Result>): Promise<Result>;
+  /** Changes how many segments a second go to the operator; its links are bound anew within a second or two. */
+  setThrottle(perSecond: number): Promise<void>;
   /** Ends its processes; what they wrote to disk goes with them. */
   stop(): Promise<void>;
 }
@@ -50,6 +55,10 @@ export interface PlatformPlan {
   readonly accounts: number;
   /** False: the operator is an address where nobody listens, and everything stays in the queue. */
   readonly operatorUp: boolean;
+  /** Where an operator of the benchmark's own listens; absent: a simulator is started for it. */
+  readonly operatorPort?: number;
+  /** Segments a second that the operator's entry allows; out of the way unless given. */
+  readonly throttle?: number;
   /** A directory for V8's processor profile of the platform. */
   readonly profileTo: string | undefined;
   readonly signal: AbortSignal;
@@ -76,7 +85,8 @@ async function start(
   stops: (() => Promise<unknown>)[],
 ): Promise<Omit<PlatformUnderTest, 'stop'>> {
   const dataDir = join(directory, 'data');
-  const simulator = plan.operatorUp ? await startSimulator(directory, plan.signal) : undefined;
+  const needsSimulator = plan.operatorUp && plan.operatorPort === undefined;
+  const simulator = needsSimulator ? await startSimulator(directory, plan.signal) : undefined;
   if (simulator) stops.push(() => simulator.program.stop());
   const program = startProgram(plan, dataDir);
   stops.push(() => stopProgram(program, dataDir));
@@ -87,7 +97,12 @@ async function start(
   const database = new Database((await findRunningEmbeddedPostgres(dataDir)) ?? '');
   stops.push(() => database.stop());
   const accounts = await makeAccounts(database, plan.accounts);
-  await makeOperator(database, simulator?.port ?? 1);
+  const operator = { ...OPERATOR, port: plan.operatorPort ?? simulator?.port ?? 1 };
+  await addOperator(database, {
+    name: OPERATOR_NAME,
+    enabled: true,
+    settings: operatorSettings({ ...operator, throttle: plan.throttle ?? operator.throttle }),
+  });
   await waitUntilSeen(database, plan);
   return {
     host: address[1] ?? '',
@@ -98,6 +113,9 @@ async function start(
     database,
     accounts,
     during: (work) => Promise.race([work, program.watch()]),
+    setThrottle: async (throttle) => {
+      await updateOperator(database, OPERATOR_NAME, { settings: operatorSettings({ ...operator, throttle }) });
+    },
   };
 }
 
@@ -108,6 +126,8 @@ function startProgram(plan: PlatformPlan, dataDir: string): Program {
     arguments: [MAIN],
     nodeOptions: profileTo === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileTo}`],
     environment: {
+      // As npm start has it.
+      MALLOC_MMAP_THRESHOLD_: '4194304',
       DATA_DIR: dataDir,
       HTTP_PORT: '0',
       HTTPS_PORT: 'off',
@@ -165,10 +185,10 @@ async function startSimulator(directory: string, signal: AbortSignal): Promise<{
   }
 }
 
-async function makeOperator(database: Database, port: number): Promise<void> {
-  const parsed = parseOperatorSettings({ ...OPERATOR, host: '127.0.0.1', port });
+function operatorSettings(given: typeof OPERATOR & { port: number }): OperatorSettings {
+  const parsed = parseOperatorSettings({ ...given, host: '127.0.0.1' });
   if (!parsed.ok) throw new Error(parsed.mistakes.join('; '));
-  await addOperator(database, { name: 'bench', enabled: true, settings: parsed.settings });
+  return parsed.settings;
 }
 
 /** The platform looks for new operators once a second; a slot that it holds shows that it has found this one. */

@@ -1,5 +1,5 @@
 /** Processor time and memory of other processes, from /proc; zero where there is no /proc. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 /** USER_HZ, which is 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
@@ -43,7 +43,41 @@ function listProcesses(): string[] {
   }
 }
 
-/** The most memory that the process ever had resident. */
+/** USER_HZ ticks of all processors, and those of them that the machine's neighbours took; of proc_stat(5). */
+export interface MachineTicks {
+  readonly all: number;
+  readonly stolen: number;
+}
+
+const STOLEN_FIELD = 7;
+/** Beyond them come ticks of guests, which are counted among the user's. */
+const TICK_FIELDS = 8;
+
+export function machineTicks(): MachineTicks {
+  try {
+    const line = /^cpu +(.*)$/m.exec(readFileSync('/proc/stat', 'latin1'))?.[1] ?? '';
+    const fields = line.split(' ').slice(0, TICK_FIELDS).map(Number);
+    return { all: fields.reduce((sum, ticks) => sum + ticks, 0), stolen: fields[STOLEN_FIELD] ?? 0 };
+  } catch {
+    return { all: 0, stolen: 0 };
+  }
+}
+
+/** Share of the processors' time, 0 to 1, that was taken by others than this machine. */
+export function stolenShare(start: MachineTicks, end: MachineTicks): number {
+  return Number(((end.stolen - start.stolen) / Math.max(1, end.all - start.all)).toFixed(3));
+}
+
+/** Forgets the peak so far, so that `peakResidentMiB` tells that of what follows. Nothing happens where it can't. */
+export function forgetPeak(processId: number): void {
+  try {
+    writeFileSync(`/proc/${processId}/clear_refs`, '5');
+  } catch {
+    // The peak stays that of the whole life.
+  }
+}
+
+/** The most memory that the process had resident, ever or since `forgetPeak`. */
 export function peakResidentMiB(processId: number): number {
   try {
     const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${processId}/status`, 'latin1'))?.[1];

@@ -3,6 +3,8 @@
  * is UCS-2 on the way to the operator and three times as long in the URL.
  */
 
+import { mobileDigits } from './instants.ts';
+
 /** An account of the platform under test, and where its callbacks go. */
 export interface Customer {
   readonly username: string;
@@ -17,17 +19,24 @@ const CHINESE = encodeURIComponent('您的驗證碼是');
 const CHINESE_REST = encodeURIComponent('，請於十分鐘內輸入，切勿告訴他人。');
 const LATIN = 'Your+code+is+';
 const LATIN_REST = '.+It+is+valid+for+ten+minutes.+Do+not+share+it+with+anybody.';
-/** Recipients start above the numbers that the simulator treats in a special way. */
-const FIRST_MOBILE = 10_000_000;
-const MOBILES = 89_000_000;
 
 export class RequestWriter {
   readonly #beginnings: readonly string[];
   readonly #endings: readonly string[];
-  #number = 0;
+  #number: number;
 
-  /** @param options.kind `constant`: the same query string to a path that answers the same every time */
-  constructor(options: { kind: RequestKind; host: string; port: number; customers: readonly Customer[] }) {
+  /**
+   * @param options.kind `constant`: the same query string to a path that answers the same every time
+   * @param options.firstRecipient number of the first recipient, from which they are counted on; 0 unless given
+   */
+  constructor(options: {
+    kind: RequestKind;
+    host: string;
+    port: number;
+    customers: readonly Customer[];
+    firstRecipient?: number;
+  }) {
+    this.#number = options.firstRecipient ?? 0;
     const path = options.kind === 'send' ? '/json/sms_send.php' : '/healthz';
     this.#beginnings = options.customers.map(
       ({ username, password }) => `GET ${path}?username=${username}&password=${password}&mobile=09`,
@@ -41,8 +50,7 @@ export class RequestWriter {
   /** @param customer index of the customer whose request it is */
   next(customer: number): string {
     const number = this.#number++;
-    const mobile = FIRST_MOBILE + (number % MOBILES);
     const text = number % 2 === 0 ? `${LATIN}${number}${LATIN_REST}` : `${CHINESE}${number}${CHINESE_REST}`;
-    return `${this.#beginnings[customer]}${mobile}&message=${text}${this.#endings[customer]}`;
+    return `${this.#beginnings[customer]}${mobileDigits(number)}&message=${text}${this.#endings[customer]}`;
   }
 }

@@ -6,8 +6,13 @@ export type SinkOrder = { readonly kind: 'listen'; readonly ports: number } | { 
 export type SinkReport =
   | { readonly kind: 'listening'; readonly ports: readonly number[] }
   | { readonly kind: 'count'; readonly delivered: number }
-  /** `delivered` is what `bits` of MsgidSet gives. */
-  | { readonly kind: 'result'; readonly delivered: Uint8Array; readonly unexpected: number };
+  /** `delivered` is what `bits` of MsgidSet gives, `instants` what `values` of Instants gives. */
+  | {
+      readonly kind: 'result';
+      readonly delivered: Uint8Array;
+      readonly instants: Float64Array;
+      readonly unexpected: number;
+    };
 
 const REPORT_EVERY_MS = 10;
 
@@ -29,7 +34,12 @@ function follow(): void {
         void sink.listen(order.ports).then((ports) => report({ kind: 'listening', ports }));
         return;
       case 'result':
-        report({ kind: 'result', delivered: sink.delivered.bits, unexpected: sink.unexpected });
+        report({
+          kind: 'result',
+          delivered: sink.delivered.bits,
+          instants: sink.instants.values,
+          unexpected: sink.unexpected,
+        });
         return;
     }
   });

@@ -90,8 +90,9 @@ export class CallbackDelivery {
   constructor(options: CallbackDeliveryOptions) {
     this.#options = options;
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
-    this.#claims = options.database.stage();
-    this.#settles = options.database.stage();
+    // What a dying server forgets of these is done again, and a callback may come twice; the acceptance need not wait for their flushes.
+    this.#claims = options.database.stage({ mayForget: true });
+    this.#settles = options.database.stage({ mayForget: true });
     this.#lanes = new HostLanes(options);
     this.#settle = new SettleAttempts({
       db: this.#settles,

@@ -15,6 +15,7 @@ import type { EpochHolder } from '../store/node-lease.ts';
 import type { Operator } from '../store/operators.ts';
 import { claim, type QueuedMessage, type QueueHolder, releaseStrays } from '../store/queue.ts';
 import type { LateResponses } from './late-response.ts';
+import { LowWaterMark } from './low-water.ts';
 import type { OperatorDirectory } from './operator-directory.ts';
 import type { OperatorLink } from './operator-link.ts';
 import { type HeldLink, OperatorLinks } from './operator-links.ts';
@@ -27,7 +28,7 @@ const MAX_CLAIM = 500;
 const CLAIM_EVERY_MS = 10;
 const POLL_WITH_WORK_MS = 50;
 const POLL_IDLE_MS = 250;
-/** How often a claim looks below the low-water mark, where retries and late commits are. */
+/** How often a claim looks below the low-water mark, where retries and very late commits are. */
 const FULL_SCAN_EVERY_MS = 500;
 const THROTTLED_PAUSE_MS = 1_000;
 const QUEUE_FULL_PAUSE_MS = 1_000;
@@ -71,10 +72,12 @@ export class OperatorDispatch {
   #underWay = 0;
   #allDone: (() => void)[] = [];
   #reference = Math.floor(Math.random() * 256);
-  #lowWaterRank = 0;
+  readonly #lowWater = new LowWaterMark();
   #fullScanAtMs = 0;
   #recentlyFull: { mobile: string; atMs: number }[] = [];
   #wakeWaiting: (() => void) | undefined;
+  /** A hint came while a claim was under way, which may not have seen what it was about. */
+  #hinted = false;
   #hadWork = false;
   #stopped = false;
 
@@ -96,6 +99,7 @@ export class OperatorDispatch {
 
   /** A hint that something was put into the queue. */
   wake(): void {
+    this.#hinted = true;
     this.#wakeWaiting?.();
   }
 
@@ -155,11 +159,12 @@ export class OperatorDispatch {
 
   async #claimRound(): Promise<boolean> {
     const started = performance.now();
+    this.#hinted = false;
     const claimed = await this.#claimWhatFits();
     this.#hadWork = claimed > 0 || (this.#hadWork && this.#backlog.length > 0);
     if (this.#stopped) return false;
     const spent = performance.now() - started;
-    if (claimed > 0) await this.#wait(Math.max(0, CLAIM_EVERY_MS - spent), false);
+    if (claimed > 0 || this.#hinted) await this.#wait(Math.max(0, CLAIM_EVERY_MS - spent), false);
     else await this.#wait(this.#hadWork || this.#underWay > 0 ? POLL_WITH_WORK_MS : POLL_IDLE_MS, true);
     return true;
   }
@@ -189,14 +194,16 @@ export class OperatorDispatch {
     }
     const fullScan = performance.now() >= this.#fullScanAtMs;
     if (fullScan) this.#fullScanAtMs = performance.now() + FULL_SCAN_EVERY_MS;
-    const fromRank = fullScan ? 0 : this.#lowWaterRank;
+    const fromRank = fullScan ? 0 : this.#lowWater.rank;
     const { operatorId } = this.operator;
     const query = { epoch, operatorId, fromRank, limit, handedRank: this.#handedRank };
     const { messages, lowestRank } = await claim(this.#connection, query).catch((error: unknown) => {
       this.#strays.statementLost();
       throw error;
     });
-    if (lowestRank !== undefined) this.#lowWaterRank = lowestRank;
+    // Whoever comes next ranks after what was handed over, now that the operator's row says so.
+    const mark = lowestRank ?? query.handedRank;
+    if (mark > 0) this.#lowWater.note(mark, performance.now());
     this.#dry = messages.length < limit;
     this.#take(messages, epoch);
     return messages.length;

@@ -10,6 +10,8 @@ const LOOK_EVERY_MS = 500;
 /** A link that falls and binds again at once is not worth moving messages for. */
 const DOWN_FOR_MS = 2_000;
 const MAX_BATCH = 500;
+/** Of messages that no other operator takes, what one round reads; a million are gone through in some minutes. */
+const IDLE_BATCHES_A_ROUND = 5;
 const BEFORE_ALL_RANKS = -1;
 
 export class Reroute {
@@ -21,6 +23,8 @@ export class Reroute {
   };
   readonly #look: Periodic;
   readonly #downSinceMs = new Map<number, number>();
+  /** Up to which rank the messages of an operator that is down were looked at. */
+  readonly #reached = new Map<number, number>();
 
   constructor(options: {
     database: Database;
@@ -53,6 +57,7 @@ export class Reroute {
     for (const operator of directory.all()) {
       if (operator.enabled && directory.isUp(operator.operatorId)) {
         this.#downSinceMs.delete(operator.operatorId);
+        this.#reached.delete(operator.operatorId);
         continue;
       }
       const sinceMs = this.#downSinceMs.get(operator.operatorId) ?? performance.now();
@@ -64,8 +69,9 @@ export class Reroute {
   async #moveFrom(operatorId: number): Promise<void> {
     const { clock, database, directory } = this.#options;
     if (![...directory.all()].some((other) => other.enabled && directory.isUp(other.operatorId))) return;
-    let afterRank = BEFORE_ALL_RANKS;
-    while (!directory.isUp(operatorId)) {
+    let idleBatches = 0;
+    while (idleBatches < IDLE_BATCHES_A_ROUND && !directory.isUp(operatorId)) {
+      const afterRank = this.#reached.get(operatorId) ?? BEFORE_ALL_RANKS;
       const waiting = await waitingFor(database, operatorId, afterRank, MAX_BATCH);
       const moves = waiting.flatMap(({ msgid, mobile }) => {
         const next = directory.choose(mobile);
@@ -74,10 +80,11 @@ export class Reroute {
       if (moves.length > 0) {
         await reroute(database, operatorId, moves, clock.now());
         this.#options.onQueued();
-      }
+      } else idleBatches += 1;
       const last = waiting.at(-1);
-      if (!last || waiting.length < MAX_BATCH) return;
-      afterRank = last.rank;
+      const isEnd = !last || waiting.length < MAX_BATCH;
+      this.#reached.set(operatorId, isEnd ? BEFORE_ALL_RANKS : last.rank);
+      if (isEnd) return;
     }
   }
 }

@@ -171,6 +171,7 @@ export class StageConnection implements Queryable {
  */
 const STAGE_SETTINGS =
   '-c plan_cache_mode=force_generic_plan -c jit=off -c enable_seqscan=off -c enable_mergejoin=off -c enable_hashjoin=off';
+const FORGETFUL_SETTING = '-c synchronous_commit=off';
 
 export class Database implements Queryable {
   readonly #hosts: DatabaseHosts;
@@ -223,10 +224,14 @@ export class Database implements Queryable {
     }
   }
 
-  /** A connection for one stage of the flow. */
-  stage(options: { queryTimeoutMs?: number } = {}): StageConnection {
+  /**
+   * A connection for one stage of the flow.
+   * @param options.mayForget its commits wait for no disk: a server that dies may lose those of its last half second
+   */
+  stage(options: { queryTimeoutMs?: number; mayForget?: boolean } = {}): StageConnection {
     const patienceMs = options.queryTimeoutMs ?? STAGE_QUERY_TIMEOUT_MS;
-    const connection = new StageConnection(this.#hosts, STAGE_SETTINGS, patienceMs);
+    const settings = options.mayForget ? `${STAGE_SETTINGS} ${FORGETFUL_SETTING}` : STAGE_SETTINGS;
+    const connection = new StageConnection(this.#hosts, settings, patienceMs);
     this.#stages.push(connection);
     return connection;
   }

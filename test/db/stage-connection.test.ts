@@ -44,3 +44,12 @@ test('a statement that fails leaves the connection as it is', async () => {
   );
   assert.deepEqual(await stage.query(ONE, []), [{ n: 1 }]);
 });
+
+test('only a stage that may forget does not wait for the disk', async () => {
+  const show = {
+    name: 'show',
+    text: "SELECT setting || ' by the ' || source AS waits FROM pg_settings WHERE name = 'synchronous_commit' AND source = 'client'",
+  };
+  assert.deepEqual(await database.stage({ mayForget: true }).query(show, []), [{ waits: 'off by the client' }]);
+  assert.deepEqual(await database.stage().query(show, []), []);
+});
