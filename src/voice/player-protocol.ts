@@ -12,6 +12,13 @@ export interface ThreadSettings {
   lastPort: number;
 }
 
+/** What the thread is started with. */
+export interface ThreadStart {
+  settings: ThreadSettings;
+  /** Of a `PacketSpacing`. */
+  spacing: SharedArrayBuffer;
+}
+
 export interface Playing {
   remote: RemoteMedia;
   /** Of the trunk, when its media may come from there; see the rule in `sip/rtp-peer.ts`. */

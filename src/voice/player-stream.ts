@@ -19,6 +19,8 @@ export interface PlayerStreamDependencies {
   /** Monotonic. */
   nowMs(): number;
   send(packet: Buffer, destination: RtpAddress): void;
+  /** A packet was sent so long after the one before; not told of the first one, nor after a hold. */
+  onSpacing(ms: number): void;
   onDigit(digit: string): void;
   /** The last packet of the tail has been sent. */
   onFinished(): void;
@@ -36,6 +38,7 @@ export class PlayerStream {
   #packetsLeft = 0;
   #packetsSent = 0;
   #packetsReceived = 0;
+  #lastSentAtMs: number | undefined;
   #lastReceivedAtMs: number | undefined;
   #digits = '';
 
@@ -74,11 +77,13 @@ export class PlayerStream {
     const remote = this.#remote;
     if (remote === undefined || this.#peer === undefined || isSilenced(remote)) {
       this.#sender.skip(1);
+      this.#lastSentAtMs = undefined;
       return;
     }
     const packet = this.#sender.packet(remote.payloadType, this.#samples, this.#position);
     this.#dependencies.send(packet, this.#peer.destination);
     this.#packetsSent += 1;
+    this.#noteSpacing();
     if (this.#packetsLeft === 0) return;
     this.#position += SAMPLES_PER_PACKET;
     this.#packetsLeft -= 1;
@@ -86,6 +91,12 @@ export class PlayerStream {
     this.#samples = NO_SAMPLES;
     this.#position = 0;
     this.#dependencies.onFinished();
+  }
+
+  #noteSpacing(): void {
+    const nowMs = this.#dependencies.nowMs();
+    if (this.#lastSentAtMs !== undefined) this.#dependencies.onSpacing(nowMs - this.#lastSentAtMs);
+    this.#lastSentAtMs = nowMs;
   }
 
   /** Packet times that passed without a `tick`. */

@@ -4,14 +4,16 @@
  */
 import assert from 'node:assert/strict';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { ThreadCommand, ThreadReport, ThreadSettings } from './player-protocol.ts';
+import type { ThreadCommand, ThreadReport, ThreadStart } from './player-protocol.ts';
+import { PacketSpacing } from './player-spacing.ts';
 import { PlayerStreams } from './player-streams.ts';
 
 const port = parentPort;
 assert.ok(port !== null, 'player-thread.ts runs as a worker thread only');
 
 const report = (message: ThreadReport): void => port.postMessage(message);
-const streams = new PlayerStreams({ settings: workerData as ThreadSettings, report });
+const { settings, spacing } = workerData as ThreadStart;
+const streams = new PlayerStreams({ settings, spacing: new PacketSpacing(spacing), report });
 
 port.on('message', (command: ThreadCommand) => {
   // A rejection here is a fault of ours, and ends the thread as an exception does.
