@@ -1,16 +1,21 @@
 /**
- * `npm run bench -- accept|pipeline [--seconds N] [--json]`: measures a platform of its own on a fresh embedded
+ * `npm run bench -- accept|pipeline|voice [--seconds N] [--json]`: measures a platform of its own on a fresh embedded
  * PostgreSQL, prints a table and, with --json, one JSON object as the last line. Ends by itself, on Ctrl-C too, and
  * leaves no process and no file behind.
  */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { count, pairs } from '../src/cli/output.ts';
+import { type Rows, sparse } from './rows.ts';
 import { type AcceptResult, benchAccept, type RunOptions } from './accept.ts';
 import { benchPipeline, type PipelineResult } from './pipeline.ts';
+import { benchVoice } from './voice.ts';
+import { voiceRows } from './voice-rows.ts';
 
 const ACCEPT_SECONDS = 15;
 /** The issue asks for 30 at least. */
 const PIPELINE_SECONDS = 30;
+/** Of each of its five parts. */
+const VOICE_SECONDS = 10;
 const MAX_SECONDS = 3_600;
 
 interface BenchOptions {
@@ -18,8 +23,6 @@ interface BenchOptions {
   json?: boolean;
   profile?: string;
 }
-
-type Rows = readonly (readonly [string, string | number])[];
 
 function wholeSeconds(value: string): number {
   const seconds = Number(value);
@@ -57,11 +60,6 @@ function pipelineRows(result: PipelineResult): Rows {
     ['processor time a message', sparse(result.microsecondsEach, ' µs')],
     ['on', 'billing, receipts, callbacks, fsync, synchronous commit'],
   ];
-}
-
-function sparse(counts: Readonly<Record<string, number>>, unit = ''): string {
-  const parts = Object.entries(counts).map(([name, number]) => `${name} ${number}${unit}`);
-  return parts.length === 0 ? 'none' : parts.join(', ');
 }
 
 /** Exit code 1 as well when a message was lost: no speed makes up for that. */
@@ -102,4 +100,7 @@ withOptions(program.command('pipeline'))
   .action((options: BenchOptions) =>
     runAndPrint(benchPipeline, pipelineRows, { seconds: PIPELINE_SECONDS, ...options }),
   );
+withOptions(program.command('voice'))
+  .description('calls a second, 500 talking ones, the news of their end, speech; --seconds are those of each part')
+  .action((options: BenchOptions) => runAndPrint(benchVoice, voiceRows, { seconds: VOICE_SECONDS, ...options }));
 await program.parseAsync();
