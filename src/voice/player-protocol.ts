@@ -49,7 +49,8 @@ export interface StreamCounts {
 }
 
 export type ThreadReport =
-  | { kind: 'ready' }
+  /** `hurries`: the system gives it its turn before other threads. */
+  | { kind: 'ready'; hurries: boolean }
   | { kind: 'opened'; streamId: number; port: number }
   | { kind: 'not-opened'; streamId: number; reason: string }
   | { kind: 'finished'; streamId: number; counts: StreamCounts }

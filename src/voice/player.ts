@@ -173,8 +173,12 @@ export class RtpPlayer {
     let fault: unknown;
     return new Promise((resolve, reject) => {
       worker.on('message', (report: ThreadReport) => {
-        if (report.kind === 'ready') resolve();
-        else this.#take(report);
+        if (report.kind !== 'ready') {
+          this.#take(report);
+          return;
+        }
+        this.#dependencies.log.debug({ hurries: report.hurries }, 'the RTP thread runs');
+        resolve();
       });
       worker.on('error', (error) => {
         fault = error;
