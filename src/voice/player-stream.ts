@@ -31,6 +31,7 @@ export class PlayerStream {
   readonly #sender: RtpSender;
   readonly #keys = new KeyPresses();
   #remote: RemoteMedia | undefined;
+  #silenced = false;
   #peer: RtpPeer | undefined;
   #samples: Int16Array = NO_SAMPLES;
   #position = 0;
@@ -60,6 +61,7 @@ export class PlayerStream {
   /** From here on silence is sent there, or what is being played goes on there. */
   connect(to: Connecting): void {
     this.#remote = to.remote;
+    this.#silenced = isSilenced(to.remote);
     if (this.#peer?.describes(to.remote) !== true) this.#peer = new RtpPeer(to.remote, to.signallingAddress);
   }
 
@@ -75,7 +77,7 @@ export class PlayerStream {
   /** To be called every 20 ms. */
   tick(): void {
     const remote = this.#remote;
-    if (remote === undefined || this.#peer === undefined || isSilenced(remote)) {
+    if (remote === undefined || this.#peer === undefined || this.#silenced) {
       this.#sender.skip(1);
       this.#lastSentAtMs = undefined;
       return;
