@@ -19,7 +19,7 @@ import { RefusedEnds } from './refused-ends.ts';
 
 const MAX_BATCH = 500;
 /** An INVITE waits for it. */
-const LINGER_MS = 2;
+const LINGER_MS = 5;
 /** The calls of a node bound it; this only catches a mistake. */
 const MAX_WAITING = 100_000;
 const RETRY_PAUSE_MS = 200;
