@@ -138,6 +138,8 @@ async function measureAnswered(site: CallSite, seconds: number): Promise<Answere
   const probe = new CallProbe(site);
   try {
     const probing = probe.run();
+    // When the rest fails first, nobody waits for it.
+    probing.catch(() => {});
     const { rates, result } = await measureRates(site, run, seconds, () => probe.stop());
     await probing;
     const { verdict, arrivals } = await run.judge(result);
