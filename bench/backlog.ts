@@ -3,6 +3,7 @@
  * of what was accepted, without a backlog and with one, in turns (without, with, with, without) on one platform. Of the
  * backlog only what the fair order puts between the others goes out.
  */
+import { DELIVERED_MESSAGES } from './callback-sink.ts';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RunOptions } from './accept.ts';
 import { BacklogRows } from './backlog-rows.ts';
@@ -124,7 +125,7 @@ export async function benchBacklog(options: RunOptions): Promise<BacklogResult> 
 async function measure(bench: Bench, seconds: number): Promise<BacklogResult> {
   const { platform, sink, signal } = bench;
   const backlog = new BacklogRows(platform.database);
-  sink.order({ kind: 'listen', ports: ACCOUNTS + 1 });
+  sink.order({ kind: 'listen', ports: ACCOUNTS + 1, plan: DELIVERED_MESSAGES });
   const { ports } = await sink.report('listening', signal);
   const drurls = ports.map((port) => `http://127.0.0.1:${port}/receipts`);
   const sides: Record<Turn, Side> = { without: newSide(), with: newSide() };

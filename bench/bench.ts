@@ -1,16 +1,19 @@
 /**
- * `npm run bench -- accept|pipeline|latency|backlog|fairness [--seconds N] [--json]`: measures a platform of its own on a fresh embedded
+ * `npm run bench -- accept|pipeline|latency|backlog|fairness|voice [--seconds N] [--json]`: measures a platform of its own on a fresh embedded
  * PostgreSQL, prints a table and, with --json, one JSON object as the last line. Ends by itself, on Ctrl-C too, and
  * leaves no process and no file behind.
  */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { count, pairs } from '../src/cli/output.ts';
+import { type Rows, sparse } from './rows.ts';
 import { type AcceptResult, benchAccept, type RunOptions } from './accept.ts';
 import { type BacklogResult, type BacklogSide, benchBacklog } from './backlog.ts';
 import { benchFairness, type FairnessResult } from './fairness.ts';
 import type { Spread } from './instants.ts';
 import { benchLatency, type LatencyResult } from './latency.ts';
 import { benchPipeline, type PipelineResult } from './pipeline.ts';
+import { benchVoice } from './voice.ts';
+import { voiceRows } from './voice-rows.ts';
 
 const ACCEPT_SECONDS = 15;
 /** The issue asks for 30 at least. */
@@ -19,6 +22,8 @@ const LATENCY_SECONDS = 30;
 /** Of acceptance, in four turns; as many messages are dispatched after each. */
 const BACKLOG_SECONDS = 16;
 const FAIRNESS_SECONDS = 40;
+/** Of each of its five parts. */
+const VOICE_SECONDS = 10;
 const MAX_SECONDS = 3_600;
 
 interface BenchOptions {
@@ -26,8 +31,6 @@ interface BenchOptions {
   json?: boolean;
   profile?: string;
 }
-
-type Rows = readonly (readonly [string, string | number])[];
 
 function wholeSeconds(value: string): number {
   const seconds = Number(value);
@@ -131,11 +134,6 @@ function percent(share: number): string {
   return `${(share * 100).toFixed(1)} %`;
 }
 
-function sparse(counts: Readonly<Record<string, number>>, unit = ''): string {
-  const parts = Object.entries(counts).map(([name, number]) => `${name} ${number}${unit}`);
-  return parts.length === 0 ? 'none' : parts.join(', ');
-}
-
 /** Exit code 1 as well when a message was lost: no speed makes up for that. */
 async function runAndPrint<Result extends object>(
   run: (options: RunOptions) => Promise<Result>,
@@ -185,4 +183,7 @@ withOptions(program.command('fairness'))
   .action((options: BenchOptions) =>
     runAndPrint(benchFairness, fairnessRows, { seconds: FAIRNESS_SECONDS, ...options }),
   );
+withOptions(program.command('voice'))
+  .description('calls a second, 500 talking ones, the news of their end, speech; --seconds are those of each part')
+  .action((options: BenchOptions) => runAndPrint(benchVoice, voiceRows, { seconds: VOICE_SECONDS, ...options }));
 await program.parseAsync();

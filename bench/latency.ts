@@ -3,6 +3,7 @@
  * operator's receipt to the callback and to the query endpoint. Load, operator and sink are processes of their own and
  * note instants on the machine's one monotonic clock.
  */
+import { DELIVERED_MESSAGES } from './callback-sink.ts';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RunOptions } from './accept.ts';
 import { flushTimes } from './disk.ts';
@@ -90,7 +91,7 @@ export async function benchLatency(options: RunOptions): Promise<LatencyResult> 
 async function measure(bench: Bench, seconds: number): Promise<LatencyResult> {
   const { platform, load, sink, signal } = bench;
   const { host, port } = platform;
-  sink.order({ kind: 'listen', ports: ACCOUNTS });
+  sink.order({ kind: 'listen', ports: ACCOUNTS, plan: DELIVERED_MESSAGES });
   const { ports } = await sink.report('listening', signal);
   const customers = platform.accounts.map((account, index) => ({
     ...account,

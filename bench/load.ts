@@ -14,16 +14,18 @@ export interface LoadPlan {
   readonly connections: number;
   /** Connections belong to them in turn. */
   readonly customers: readonly Customer[];
-  /** Messages sent and not yet called back; absent: no limit. */
+  /** Messages or calls sent and not yet called back; absent: no limit. */
   readonly maxOutstanding: number | undefined;
   /** Requests in all; absent: until it is stopped. */
   readonly maxRequests?: number;
   /** Number of the first recipient; 0 unless given. */
   readonly firstRecipient?: number;
+  /** The one number that gets all; absent: each request has its own. */
+  readonly recipient?: string;
 }
 
 export interface LoadResult {
-  /** Good answers: 00000, or the constant. */
+  /** Good answers: 00000, `resp=` with a msgid, or the constant. */
   readonly good: number;
   /** Any other answer or end of a connection, and how often. */
   readonly others: Readonly<Record<string, number>>;
@@ -35,8 +37,8 @@ export interface LoadResult {
   readonly msgids: Uint8Array;
 }
 
-const ACCEPTED = /^\{"code":"00000".*"msgid":(\d+)\}/;
-const CODE = /"code":"(\d+)"/;
+const ACCEPTED = /^(?:\{"code":"00000".*"msgid":|resp=)(\d+)/;
+const CODE = /"code":"(\d+)"|^resp=(-\d+)/;
 const CONSTANT = 'ok\n';
 /** Codes and reasons are few; more of them is a mistake. */
 const MAX_KINDS_OF_OTHERS = 50;
@@ -127,7 +129,7 @@ export class Load {
     if (this.#isGood(body)) {
       this.#good++;
       this.#latencies.add(durationMs);
-    } else this.#other(CODE.exec(body)?.[1] ?? 'no code');
+    } else this.#other(codeOf(body));
     if (this.#stopping && this.#underWay === 0) this.#stopping();
     this.#next(connection);
   }
@@ -150,4 +152,9 @@ export class Load {
     if (known === undefined && Object.keys(this.#others).length >= MAX_KINDS_OF_OTHERS) return;
     this.#others[kind] = (known ?? 0) + 1;
   }
+}
+
+function codeOf(body: string): string {
+  const [, code, voiceCode] = CODE.exec(body) ?? [];
+  return code ?? voiceCode ?? 'no code';
 }

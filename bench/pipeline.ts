@@ -5,6 +5,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RunOptions } from './accept.ts';
+import { DELIVERED_MESSAGES } from './callback-sink.ts';
 import { readFinalStates } from './final-states.ts';
 import { Latencies } from './latencies.ts';
 import type { LoadResult } from './load.ts';
@@ -88,7 +89,7 @@ export async function benchPipeline(options: RunOptions): Promise<PipelineResult
 
 async function measure(bench: Bench, seconds: number): Promise<PipelineResult> {
   const { platform, load, sink, signal } = bench;
-  sink.order({ kind: 'listen', ports: ACCOUNTS });
+  sink.order({ kind: 'listen', ports: ACCOUNTS, plan: DELIVERED_MESSAGES });
   const { ports } = await sink.report('listening', signal);
   const customers = platform.accounts.map((account, index) => ({
     ...account,

@@ -39,6 +39,8 @@ export interface PlatformUnderTest {
   readonly port: number;
   readonly processId: number;
   readonly postgresProcessId: number;
+  /** Where it tells its metrics. */
+  readonly metricsUrl: string;
   /** The simulated operator's; undefined when the platform's only operator is out of reach. */
   readonly simulatorProcessId: number | undefined;
   readonly database: Database;
@@ -61,6 +63,8 @@ export interface PlatformPlan {
   readonly throttle?: number;
   /** A directory for V8's processor profile of the platform. */
   readonly profileTo: string | undefined;
+  /** Variables of the platform beside the benchmark's own. */
+  readonly environment?: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
 }
 
@@ -90,10 +94,10 @@ async function start(
   if (simulator) stops.push(() => simulator.program.stop());
   const program = startProgram(plan, dataDir);
   stops.push(() => stopProgram(program, dataDir));
-  const address = await program.find(
-    (line) => /^\s*API\s+http:\/\/([\d.]+):(\d+)$/.exec(line) ?? undefined,
-    plan.signal,
-  );
+  const [address, metrics] = await Promise.all([
+    program.find((line) => /^\s*API\s+http:\/\/([\d.]+):(\d+)$/.exec(line) ?? undefined, plan.signal),
+    program.find((line) => /^\s*Metrics\s+(\S+)$/.exec(line)?.[1], plan.signal),
+  ]);
   const database = new Database((await findRunningEmbeddedPostgres(dataDir)) ?? '');
   stops.push(() => database.stop());
   const accounts = await makeAccounts(database, plan.accounts);
@@ -107,6 +111,7 @@ async function start(
   return {
     host: address[1] ?? '',
     port: Number(address[2]),
+    metricsUrl: metrics,
     processId: program.processId,
     postgresProcessId: readPostmasterFile(join(dataDir, 'postgres'))?.processId ?? 0,
     simulatorProcessId: simulator?.program.processId,
@@ -136,6 +141,7 @@ function startProgram(plan: PlatformPlan, dataDir: string): Program {
       CALLBACK_ALLOW: '127.0.0.0/8',
       // An operator that cannot be reached is a warning.
       LOG_LEVEL: plan.operatorUp ? 'warn' : 'error',
+      ...plan.environment,
     },
   });
 }

@@ -79,9 +79,18 @@ export function forgetPeak(processId: number): void {
 
 /** The most memory that the process had resident, ever or since `forgetPeak`. */
 export function peakResidentMiB(processId: number): number {
+  return memoryMiB(processId, /^VmHWM:\s+(\d+) kB$/m);
+}
+
+/** The memory that the process has resident now. */
+export function residentMiB(processId: number): number {
+  return memoryMiB(processId, /^VmRSS:\s+(\d+) kB$/m);
+}
+
+function memoryMiB(processId: number, line: RegExp): number {
   try {
-    const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${processId}/status`, 'latin1'))?.[1];
-    return Math.round(Number(peak ?? 0) / KIB_PER_MIB);
+    const kib = line.exec(readFileSync(`/proc/${processId}/status`, 'latin1'))?.[1];
+    return Math.round(Number(kib ?? 0) / KIB_PER_MIB);
   } catch {
     return 0;
   }

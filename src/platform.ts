@@ -22,6 +22,7 @@ import { SimulatedOperator } from './simulator/smsc.ts';
 import { type SmsHooks, SmsPipeline } from './sms/pipeline.ts';
 import { LAST_MSGID } from './store/acceptance.ts';
 import { AccountDirectory } from './store/accounts.ts';
+import { callQueueDepth } from './store/call-queue.ts';
 import { Database } from './store/database.ts';
 import { durabilityRisks } from './store/durability.ts';
 import { ensureDemoAccounts, ensureSimulatedOperator } from './store/demo-accounts.ts';
@@ -143,6 +144,10 @@ async function start(config: Config, log: Logger, stops: StopList): Promise<Plat
   metrics.fromDatabase({
     queues: () => queueDepths(database, clock.now()),
     msgidsLeft: async () => LAST_MSGID + 1 - (await nextMsgid(database)),
+  });
+  metrics.fromVoice({
+    queue: () => callQueueDepth(database, clock.now()),
+    packetSpacing: (quantiles) => voice.packetSpacing.take(quantiles),
   });
 
   await lease.start();

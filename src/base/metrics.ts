@@ -5,6 +5,7 @@
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { type VoiceGauges, watchVoice } from './voice-metrics.ts';
 
 /** A number that only grows. */
 export class Tally {
@@ -82,6 +83,8 @@ export interface Metrics {
   readonly unresolvedCommits: Tally;
   /** Starts the gauges that need the database. */
   fromDatabase(gauges: DatabaseGauges): void;
+  /** Starts the gauges of calls. */
+  fromVoice(gauges: VoiceGauges): void;
   /** Ends the timer that watches the event loop. */
   stop(): void;
 }
@@ -125,6 +128,7 @@ export function createMetrics(): Metrics {
     batchRows,
     unresolvedCommits: unresolved.of(),
     fromDatabase: (gauges) => watchDatabase(registry, gauges),
+    fromVoice: (gauges) => watchVoice(registry, gauges),
     stop: stopWatching,
   };
 }

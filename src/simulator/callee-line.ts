@@ -22,6 +22,7 @@ export interface LineOptions {
   presses: string | undefined;
   /** As answered. */
   remote: RemoteMedia;
+  onHeard: ((atMs: number) => void) | undefined;
 }
 
 /** A digit asked for again and again is given so often: `replay_times` goes up to 9. */
@@ -124,6 +125,7 @@ export class CalleeLine {
     call.packets = this.#reception.packets;
     call.lost = this.#reception.lost;
     if (packet.payloadType !== PCMA && packet.payloadType !== PCMU) return;
+    this.#options.onHeard?.(this.#heardMs);
     const payload = this.#inRecordedCodec(packet.payloadType, packet.payload);
     recording.put({ ssrc: packet.ssrc, timestamp: packet.timestamp, payload });
     this.#messageEnd?.hear(payload, this.#heardMs);

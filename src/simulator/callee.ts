@@ -31,6 +31,14 @@ export interface SimulatedTelephoneOptions {
   password?: string;
   /** From the INVITE to the answer. */
   ringMs?: number;
+  observer?: TelephoneObserver;
+}
+
+/** For measurements; whatever it does delays every call. */
+export interface TelephoneObserver {
+  /** A packet of speech came, the first time. @param atMs of `performance.now()` */
+  heard(call: SimulatedCall, atMs: number): void;
+  ended(call: SimulatedCall): void;
 }
 
 const RING_MS = 200;
@@ -78,7 +86,10 @@ export class SimulatedTelephone {
     this.#archive = dataDir === undefined ? undefined : new CallArchive({ dataDir, onFault });
     this.calls = new CallStore({
       newId: randomUUID,
-      onEnded: (call) => this.#archive?.save(call),
+      onEnded: (call) => {
+        options.observer?.ended(call);
+        this.#archive?.save(call);
+      },
       onDropped: (call) => this.#archive?.remove(call.id),
     });
   }
@@ -205,7 +216,9 @@ export class SimulatedTelephone {
         const codec: CallCodec = remote.payloadType === 0 ? 'PCMU' : 'PCMA';
         const recording = this.calls.answer(call, { atMs: clock.now(), codec });
         const { speaks, presses, hangUpAfterMs = MAX_CALL_MS } = behaviour;
-        ongoing.line = new CalleeLine(socket, { call, recording, speaks, presses, remote }, performance.now());
+        const { observer } = this.#options;
+        const onHeard = observer && ((atMs: number) => observer.heard(call, atMs));
+        ongoing.line = new CalleeLine(socket, { call, recording, speaks, presses, remote, onHeard }, performance.now());
         this.#ticker ??= setInterval(() => this.#tick(), FRAME_MS).unref();
         this.#later(ongoing, hangUpAfterMs, () => session.hangUp());
       },

@@ -2,7 +2,7 @@
  * What is written inside of SIP headers (RFC 3261 §20, §25.1): lists, parameters, name-addr, Via, CSeq, URIs.
  * Every reader returns undefined for what it can't read; none throws.
  */
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { headerLinesOf, headerOf, type SipMessage } from './message.ts';
 
 /** Names in lower case; a parameter without a value has the empty string. */
@@ -211,11 +211,13 @@ export function identify(message: SipMessage): MessageIdentity | undefined {
   };
 }
 
-const RANDOM_BYTES = 12;
+/** The rest of a UUID's 32 digits has 90 random bits. */
+const TOKEN_FROM = 8;
 
-/** Unguessable: who does not see our messages can't answer or end our calls (§19.3). */
+/** Unguessable: who does not see our messages can't answer or end our calls (§19.3). 24 hexadecimal digits. */
 export function randomToken(): string {
-  return randomBytes(RANDOM_BYTES).toString('hex');
+  // Node keeps random bytes in store for UUIDs; asking the system each time was 2.5 % of the main thread with calls.
+  return randomUUID().replaceAll('-', '').slice(TOKEN_FROM);
 }
 
 export function newBranch(): string {

@@ -227,6 +227,33 @@ export async function countLiveNodes(db: Queryable): Promise<number> {
   return (await db.query<{ nodes: number }>(LIVE_NODES, []))[0]?.nodes ?? 1;
 }
 
+const DEPTH: Statement = {
+  name: 'call-queue-depth',
+  text: `SELECT count(*) FILTER (WHERE ready AND claimed_by IS NULL)::int AS waiting,
+                count(*) FILTER (WHERE NOT ready AND claimed_by IS NULL)::int AS later,
+                count(claimed_by)::int AS claimed,
+                greatest(coalesce(extract(epoch FROM to_timestamp($1 / 1000.0)
+                  - min(accepted_at) FILTER (WHERE ready AND claimed_by IS NULL)), 0), 0)::float8 AS "headAgeSeconds"
+         FROM call_queue`,
+};
+
+export interface CallQueueDepth {
+  readonly waiting: number;
+  /** For another try. */
+  readonly later: number;
+  /** Spoken, dialled or talking. */
+  readonly claimed: number;
+  /** Of the call that waits longest. */
+  readonly headAgeSeconds: number;
+}
+
+/** For the metrics; reads the whole queue, so ask rarely. */
+export async function callQueueDepth(db: Queryable, nowMs: number): Promise<CallQueueDepth> {
+  const [depth] = await db.query<CallQueueDepth>(DEPTH, [nowMs]);
+  if (depth === undefined) throw new Error('count gave no row');
+  return depth;
+}
+
 /** A line of a call's life, for `message_events`. */
 export interface CallEvent {
   readonly msgid: number;

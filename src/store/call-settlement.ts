@@ -47,7 +47,7 @@ WITH input AS (
   INSERT INTO outbox (kind, account_id, msgid, url, host, mobile, state, done_at, payload, created_at, next_at, give_up_at)
   SELECT 'call', account_id, msgid, response, lower(substring(response FROM '^[A-Za-z]+://([^/?#]+)')), phone, state, done_at,
          json_build_object('seconds', seconds, 'points', points - refunded)::text, ${NOW}, ${NOW}, ${NOW} + ${CALLBACK_LIFE}
-  FROM final WHERE response IS NOT NULL
+  FROM final WHERE response IS NOT NULL AND NOT $10::boolean
 ), refunds AS (
   SELECT account_id, sum(refunded)::bigint AS points FROM final WHERE refunded > 0 GROUP BY account_id
 ), held AS (
@@ -63,13 +63,21 @@ WITH input AS (
   INSERT INTO message_events (msgid, at, kind, detail)
   SELECT msgid, ${NOW}, 'settled',
          state || ', ' || seconds || ' s, ' || (points - refunded) || ' of ' || points || ' points' || coalesce(': ' || reason, '')
-  FROM final
+  FROM final WHERE NOT $10::boolean
 )
 SELECT msgid, state FROM final`,
 };
 
-/** Ends calls that their epochs still hold; gives those that it ended. */
-export function settleCalls(db: Queryable, nowMs: number, ended: readonly EndedCall[]): Promise<SettledCall[]> {
+/**
+ * Ends calls that their epochs still hold; gives those that it ended.
+ * @param options.bare state and points only: no callback, no event
+ */
+export function settleCalls(
+  db: Queryable,
+  nowMs: number,
+  ended: readonly EndedCall[],
+  options: { bare: boolean } = { bare: false },
+): Promise<SettledCall[]> {
   return db.query<SettledCall>(SETTLE, [
     nowMs,
     ended.map((call) => call.msgid),
@@ -80,5 +88,6 @@ export function settleCalls(db: Queryable, nowMs: number, ended: readonly EndedC
     ended.map((call) => call.answeredAtMs ?? null),
     ended.map((call) => call.doneAtMs),
     ended.map((call) => call.reason ?? null),
+    options.bare,
   ]);
 }

@@ -43,24 +43,22 @@ const NOW = 'to_timestamp($1 / 1000.0)';
 const ROW_COLUMNS = `msgid, account_id, phone, type, body, voice, speed, volume, recording_id, replay, replay_times,
   unit_points, unit_seconds, points`;
 
+/** Rows are joined to tables by their keys and never to each other (decision 0003). */
 const ACCEPT: Statement = {
   name: 'accept-calls',
   text: `
-WITH input AS (
+WITH input AS MATERIALIZED (
   SELECT * FROM unnest($2::bigint[], $3::int[], $4::bigint[], $5::text[], $6::smallint[], $7::text[], $8::smallint[], $9::smallint[],
       $10::smallint[], $11::bigint[], $12::smallint[], $13::smallint[], $14::text[], $15::int[], $16::int[], $17::int[], $18::bigint[],
       $19::float8[])
     AS r(msgid, account_id, account_version, phone, type, body, voice, speed, volume, recording_id, replay, replay_times, response,
       unit_points, unit_seconds, points, running_points, running_calls)
-), locked AS (
-  SELECT account_id, balance, version, share FROM accounts
-  WHERE account_id = ANY ($3::int[])
-  ORDER BY account_id
-  FOR NO KEY UPDATE
 ), judged AS MATERIALIZED (
-  SELECT input.*, locked.balance, locked.share, locked.version <> input.account_version AS stale,
-         locked.version = input.account_version AND input.running_points <= locked.balance AS good
-  FROM input JOIN locked USING (account_id)
+  SELECT input.*, a.balance, a.share, a.version <> input.account_version AS stale,
+         a.version = input.account_version AND input.running_points <= a.balance AS good
+  FROM input JOIN accounts a USING (account_id)
+  ORDER BY account_id
+  FOR NO KEY UPDATE OF a
 ), good AS MATERIALIZED (
   SELECT * FROM judged WHERE good
 ), charges AS (
@@ -85,8 +83,9 @@ WITH input AS (
   ON CONFLICT (account_id) DO UPDATE SET rank = greatest(r.rank, EXCLUDED.rank)
 ), queued AS (
   INSERT INTO call_queue (${ROW_COLUMNS}, rank, accepted_at)
-  SELECT ${ROW_COLUMNS.replaceAll(/(\w+)/g, 'g.$1')}, b.rank + g.running_calls / b.share, ${NOW}
-  FROM good g JOIN base b USING (account_id)
+  SELECT ${ROW_COLUMNS.replaceAll(/(\w+)/g, 'g.$1')},
+         greatest((SELECT rank FROM call_turn), coalesce(r.rank, 0)) + g.running_calls / g.share, ${NOW}
+  FROM good g LEFT JOIN call_ranks r USING (account_id)
 )
 SELECT msgid, stale, balance FROM judged WHERE NOT good`,
 };

@@ -16,6 +16,8 @@ const POLL_BUSY_MS = 20;
 const POLL_LIMITED_MS = 50;
 const POLL_IDLE_MS = 250;
 const HINT_SPACING_MS = 5;
+/** Ends of calls make room one by one: a claim for each would cost the database as much as the calls do. */
+const ROOM_SPACING_MS = 20;
 /** Claimed and not dialled yet: speech being made, or waiting for a turn at a trunk. */
 const MAX_PREPARING = 100;
 /** Calls that no trunk carries still have to end. */
@@ -53,6 +55,7 @@ export class CallDispatch {
   #notedMs = 0;
   #hinted = false;
   #wakeUp: () => void = () => {};
+  #roomTimer: NodeJS.Timeout | undefined;
   #loop: Promise<void> | undefined;
   #idle: () => void = () => {};
 
@@ -82,6 +85,7 @@ export class CallDispatch {
     this.#stopping = true;
     this.#wakeUp();
     await this.#loop;
+    clearTimeout(this.#roomTimer);
     this.#options.lanes.cancelWaiting();
     for (const course of this.#courses.values()) if (course.phase !== 'talking') course.abandon();
     await this.#untilIdle(STOP_TALKING_MS);
@@ -169,8 +173,16 @@ export class CallDispatch {
       .finally(() => {
         this.#courses.delete(call.msgid);
         if (this.#courses.size === 0) this.#idle();
-        this.#wakeUp();
+        this.#wakeSoon();
       });
+  }
+
+  /** There is room again. */
+  #wakeSoon(): void {
+    this.#roomTimer ??= setTimeout(() => {
+      this.#roomTimer = undefined;
+      this.#wakeUp();
+    }, ROOM_SPACING_MS).unref();
   }
 
   #accountRate(): number {

@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { type OpenStream, RtpPlayer, type RtpStats } from './player.ts';
 import type { Connecting, Playing, ThreadSettings } from './player-protocol.ts';
+import type { PacketSpacing } from './player-spacing.ts';
 
 export interface StreamListener {
   /** What was to be played has been sent. */
@@ -38,6 +39,10 @@ export class CallMedia implements MediaStreams {
         },
       },
     });
+  }
+
+  get spacing(): PacketSpacing {
+    return this.#player.spacing;
   }
 
   start(): Promise<void> {

@@ -18,6 +18,7 @@ import { CallContent } from './content.ts';
 import { CallDispatch } from './dispatch.ts';
 import { RecordingFetcher } from './fetch-recording.ts';
 import { CallMedia } from './media.ts';
+import type { PacketSpacing } from './player-spacing.ts';
 import { CallQuery } from './query.ts';
 import { CallRecorder } from './settle.ts';
 import type { SpeechDriver } from './speech.ts';
@@ -148,6 +149,11 @@ export class VoicePipeline {
     this.#takeOver.start();
     this.#dispatch.start();
     this.#cleaner.start();
+  }
+
+  /** How evenly RTP packets leave. */
+  get packetSpacing(): PacketSpacing {
+    return this.#media.spacing;
   }
 
   /** Call it when no request comes any more. Resolves when everything known is committed. */

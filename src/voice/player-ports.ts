@@ -47,10 +47,11 @@ export class PlayerPorts {
 }
 
 function bindSocket(address: string, port: number): Promise<PortResult> {
+  const family = isIPv6(address) ? 6 : 4;
   const socket = createSocket({
-    type: isIPv6(address) ? 'udp6' : 'udp4',
-    // Destinations are IP addresses: nothing is looked up on this thread, and a send needs no turn of the loop.
-    lookup: (host, _options, done) => done(null, host, isIPv6(host) ? 6 : 4),
+    type: family === 6 ? 'udp6' : 'udp4',
+    // Destinations are IP addresses of its family: nothing is looked up on this thread, a send needs no turn of the loop.
+    lookup: (host, _options, done) => done(null, host, family),
   });
   return new Promise((resolve) => {
     socket.once('error', (error) => {

@@ -12,6 +12,13 @@ export interface ThreadSettings {
   lastPort: number;
 }
 
+/** What the thread is started with. */
+export interface ThreadStart {
+  settings: ThreadSettings;
+  /** Of a `PacketSpacing`. */
+  spacing: SharedArrayBuffer;
+}
+
 export interface Playing {
   remote: RemoteMedia;
   /** Of the trunk, when its media may come from there; see the rule in `sip/rtp-peer.ts`. */
@@ -42,7 +49,8 @@ export interface StreamCounts {
 }
 
 export type ThreadReport =
-  | { kind: 'ready' }
+  /** `hurries`: the system gives it its turn before other threads. */
+  | { kind: 'ready'; hurries: boolean }
   | { kind: 'opened'; streamId: number; port: number }
   | { kind: 'not-opened'; streamId: number; reason: string }
   | { kind: 'finished'; streamId: number; counts: StreamCounts }

@@ -19,6 +19,8 @@ export interface PlayerStreamDependencies {
   /** Monotonic. */
   nowMs(): number;
   send(packet: Buffer, destination: RtpAddress): void;
+  /** A packet was sent so long after the one before; not told of the first one, nor after a hold. */
+  onSpacing(ms: number): void;
   onDigit(digit: string): void;
   /** The last packet of the tail has been sent. */
   onFinished(): void;
@@ -29,6 +31,7 @@ export class PlayerStream {
   readonly #sender: RtpSender;
   readonly #keys = new KeyPresses();
   #remote: RemoteMedia | undefined;
+  #silenced = false;
   #peer: RtpPeer | undefined;
   #samples: Int16Array = NO_SAMPLES;
   #position = 0;
@@ -36,6 +39,7 @@ export class PlayerStream {
   #packetsLeft = 0;
   #packetsSent = 0;
   #packetsReceived = 0;
+  #lastSentAtMs: number | undefined;
   #lastReceivedAtMs: number | undefined;
   #digits = '';
 
@@ -57,6 +61,7 @@ export class PlayerStream {
   /** From here on silence is sent there, or what is being played goes on there. */
   connect(to: Connecting): void {
     this.#remote = to.remote;
+    this.#silenced = isSilenced(to.remote);
     if (this.#peer?.describes(to.remote) !== true) this.#peer = new RtpPeer(to.remote, to.signallingAddress);
   }
 
@@ -72,13 +77,15 @@ export class PlayerStream {
   /** To be called every 20 ms. */
   tick(): void {
     const remote = this.#remote;
-    if (remote === undefined || this.#peer === undefined || isSilenced(remote)) {
+    if (remote === undefined || this.#peer === undefined || this.#silenced) {
       this.#sender.skip(1);
+      this.#lastSentAtMs = undefined;
       return;
     }
     const packet = this.#sender.packet(remote.payloadType, this.#samples, this.#position);
     this.#dependencies.send(packet, this.#peer.destination);
     this.#packetsSent += 1;
+    this.#noteSpacing();
     if (this.#packetsLeft === 0) return;
     this.#position += SAMPLES_PER_PACKET;
     this.#packetsLeft -= 1;
@@ -86,6 +93,12 @@ export class PlayerStream {
     this.#samples = NO_SAMPLES;
     this.#position = 0;
     this.#dependencies.onFinished();
+  }
+
+  #noteSpacing(): void {
+    const nowMs = this.#dependencies.nowMs();
+    if (this.#lastSentAtMs !== undefined) this.#dependencies.onSpacing(nowMs - this.#lastSentAtMs);
+    this.#lastSentAtMs = nowMs;
   }
 
   /** Packet times that passed without a `tick`. */

@@ -10,6 +10,7 @@ import type { RtpAddress } from '../sip/rtp-peer.ts';
 import { GROUPS, Pace } from './player-pace.ts';
 import { PlayerPorts } from './player-ports.ts';
 import type { ThreadCommand, ThreadReport, ThreadSettings } from './player-protocol.ts';
+import type { PacketSpacing } from './player-spacing.ts';
 import { PlayerStream } from './player-stream.ts';
 
 const MAX_PORT = 65_535;
@@ -25,12 +26,18 @@ export class PlayerStreams {
   readonly #settings: ThreadSettings;
   readonly #report: (report: ThreadReport) => void;
   readonly #ports: PlayerPorts;
+  readonly #spacing: PacketSpacing;
   readonly #opened = new Map<number, Opened>();
   readonly #groups: Set<PlayerStream>[] = Array.from({ length: GROUPS }, () => new Set<PlayerStream>());
   #pace: Pace | undefined;
 
-  constructor(dependencies: { settings: ThreadSettings; report: (report: ThreadReport) => void }) {
+  constructor(dependencies: {
+    settings: ThreadSettings;
+    spacing: PacketSpacing;
+    report: (report: ThreadReport) => void;
+  }) {
     this.#settings = dependencies.settings;
+    this.#spacing = dependencies.spacing;
     this.#report = dependencies.report;
     this.#ports = new PlayerPorts(dependencies.settings);
   }
@@ -67,6 +74,7 @@ export class PlayerStreams {
       nowMs: () => performance.now(),
       // Without a callback: a packet the network did not take is lost like any other.
       send: (packet, to) => socket.send(packet, to.port, addressFor(to, mapped)),
+      onSpacing: (ms) => this.#spacing.add(ms),
       onDigit: (digit) => this.#report({ kind: 'digit', streamId, digit }),
       onFinished: () => this.#report({ kind: 'finished', streamId, counts: stream.counts() }),
     });

@@ -16,7 +16,9 @@ import type {
   ThreadCommand,
   ThreadReport,
   ThreadSettings,
+  ThreadStart,
 } from './player-protocol.ts';
+import { PacketSpacing } from './player-spacing.ts';
 
 /** Measured for one thread; 2,000 streams were too many. */
 const DEFAULT_MAX_STREAMS = 500;
@@ -65,6 +67,8 @@ interface PendingOpen {
 }
 
 export class RtpPlayer {
+  /** Of what it sends, on all streams and threads that it had. */
+  readonly spacing = new PacketSpacing();
   readonly #dependencies: RtpPlayerDependencies;
   readonly #maxStreams: number;
   #worker: Worker | undefined;
@@ -161,7 +165,7 @@ export class RtpPlayer {
 
   #launch(): Promise<void> {
     const worker = new Worker(new URL('./player-thread.ts', import.meta.url), {
-      workerData: this.#dependencies.bind,
+      workerData: { settings: this.#dependencies.bind, spacing: this.spacing.memory } satisfies ThreadStart,
       name: 'rtp',
     });
     this.#worker = worker;
@@ -169,8 +173,12 @@ export class RtpPlayer {
     let fault: unknown;
     return new Promise((resolve, reject) => {
       worker.on('message', (report: ThreadReport) => {
-        if (report.kind === 'ready') resolve();
-        else this.#take(report);
+        if (report.kind !== 'ready') {
+          this.#take(report);
+          return;
+        }
+        this.#dependencies.log.debug({ hurries: report.hurries }, 'the RTP thread runs');
+        resolve();
       });
       worker.on('error', (error) => {
         fault = error;

@@ -12,23 +12,30 @@ const MAX_RECORDING_SAMPLES = 10 * 60 * SAMPLE_RATE_HZ;
 /** 8-bit PCM in WAVE files is unsigned. */
 const PCM_ZERO = 128;
 
-export type Recording =
-  | { ok: true; samples: Int16Array }
-  /**
-   * The contract's errors: -10 not a WAVE file; -11 not 8,000 Hz, 8 bit, mono, or another coding; -12 "upload it again":
-   * the file is cut off, empty of samples, too large or too long.
-   */
-  | { ok: false; code: -10 | -11 | -12 };
+/**
+ * The contract's errors: -10 not a WAVE file; -11 not 8,000 Hz, 8 bit, mono, or another coding; -12 "upload it again":
+ * the file is cut off, empty of samples, too large or too long.
+ */
+type Refused = { ok: false; code: -10 | -11 | -12 };
+export type Recording = { ok: true; samples: Int16Array } | Refused;
+/** One octet a sample. */
+export type JudgedRecording = { ok: true; tag: number; data: Buffer } | Refused;
 
-/** Samples are 8,000 Hz mono, and a copy. The format is judged before the length. */
+/** Samples are 8,000 Hz mono, and a copy. */
 export function parseRecording(bytes: Buffer): Recording {
+  const judged = judgeRecording(bytes);
+  return judged.ok ? { ok: true, samples: decode(judged.tag, judged.data) } : judged;
+}
+
+/** What a request has to know of it; decoding ten minutes would keep the others waiting. The format comes before the length. */
+export function judgeRecording(bytes: Buffer): JudgedRecording {
   const wave = readWave(bytes);
   if (wave.kind === 'not-wave') return { ok: false, code: -10 };
   if (wave.format !== undefined && !isWelcome(wave.format)) return { ok: false, code: -11 };
   if (wave.kind === 'cut-off' || bytes.length > MAX_RECORDING_BYTES) return { ok: false, code: -12 };
   const { data, format } = wave;
   if (data.length === 0 || data.length > MAX_RECORDING_SAMPLES) return { ok: false, code: -12 };
-  return { ok: true, samples: decode(format.tag, data) };
+  return { ok: true, tag: format.tag, data };
 }
 
 function isWelcome(format: WaveFormat): boolean {

@@ -15,10 +15,11 @@ import {
 } from '../store/call-queue.ts';
 import { type EndedCall, type SettledCall, settleCalls } from '../store/call-settlement.ts';
 import type { Database, Queryable, StageConnection } from '../store/database.ts';
+import { RefusedEnds } from './refused-ends.ts';
 
 const MAX_BATCH = 500;
 /** An INVITE waits for it. */
-const LINGER_MS = 2;
+const LINGER_MS = 5;
 /** The calls of a node bound it; this only catches a mistake. */
 const MAX_WAITING = 100_000;
 const RETRY_PAUSE_MS = 200;
@@ -29,6 +30,8 @@ export type CallNote =
   | { readonly kind: 'dialling'; readonly epoch: number; readonly msgid: number }
   | { readonly kind: 'answered'; readonly epoch: number; readonly msgid: number; readonly atMs: number }
   | { readonly kind: 'ended'; readonly ended: EndedCall; readonly events: readonly CallEvent[] }
+  /** Once more, after it was refused. */
+  | { readonly kind: 'ended-again'; readonly ended: EndedCall; readonly bare: boolean }
   | {
       readonly kind: 'returned';
       readonly epoch: number;
@@ -42,12 +45,15 @@ export interface CallRecorderOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly onSettled: (calls: readonly SettledCall[]) => void;
+  /** See `RefusedEnds`. */
+  readonly refusedPausesMs?: readonly number[];
 }
 
 export class CallRecorder {
   readonly #options: CallRecorderOptions;
   readonly #connection: StageConnection;
   readonly #commits: GroupCommit<CallNote, boolean>;
+  readonly #refused: RefusedEnds;
   #givingUp = false;
 
   constructor(options: CallRecorderOptions) {
@@ -58,6 +64,11 @@ export class CallRecorder {
       lingerMs: LINGER_MS,
       maxWaiting: MAX_WAITING,
       run: (batch) => this.#record(batch),
+    });
+    this.#refused = new RefusedEnds({
+      log: options.log,
+      settle: (ended, { bare }) => this.note({ kind: 'ended-again', ended, bare }),
+      ...(options.refusedPausesMs !== undefined && { pausesMs: options.refusedPausesMs }),
     });
   }
 
@@ -78,6 +89,7 @@ export class CallRecorder {
 
   /** Resolves when everything is committed or given up. */
   stop(): Promise<void> {
+    this.#refused.stop();
     return this.#commits.drain();
   }
 
@@ -96,7 +108,7 @@ export class CallRecorder {
     }
   }
 
-  /** What the database refuses fails none of its neighbours; an end counts more than its events. */
+  /** What the database refuses fails none of its neighbours; an end counts more than its events, and its reason. */
   async #oneByOne(batch: readonly CallNote[]): Promise<boolean[]> {
     const [note, ...others] = batch;
     if (note === undefined) return [];
@@ -105,8 +117,15 @@ export class CallRecorder {
       for (const one of batch) results.push(...(await this.#record([one])));
       return results;
     }
-    if ((note.kind !== 'ended' && note.kind !== 'returned') || note.events.length === 0) return [false];
-    return this.#record([{ ...note, events: [] }]);
+    if ((note.kind === 'ended' || note.kind === 'returned') && note.events.length > 0) {
+      return this.#record([{ ...note, events: [] }]);
+    }
+    if (note.kind === 'ended') {
+      if (note.ended.reason !== undefined)
+        return this.#record([{ ...note, ended: { ...note.ended, reason: undefined } }]);
+      this.#refused.add(note.ended);
+    }
+    return [false];
   }
 
   async #recordOnce(
@@ -129,9 +148,15 @@ export class CallRecorder {
     }
     const events = batch.flatMap((note) => ('events' in note ? note.events : []));
     if (events.length > 0) await noteCallEvents(tx, events);
-    const ended = batch.flatMap((note) => (note.kind === 'ended' ? [note.ended] : []));
-    const settled = ended.length === 0 ? [] : await settleCalls(tx, this.#options.clock.now(), ended);
-    return { dialled, settled };
+    return { dialled, settled: [...(await this.#settle(tx, batch, false)), ...(await this.#settle(tx, batch, true))] };
+  }
+
+  async #settle(tx: Queryable, batch: readonly CallNote[], bare: boolean): Promise<SettledCall[]> {
+    const ended = batch.flatMap((note) => {
+      if (note.kind === 'ended') return bare ? [] : [note.ended];
+      return note.kind === 'ended-again' && note.bare === bare ? [note.ended] : [];
+    });
+    return ended.length === 0 ? [] : settleCalls(tx, this.#options.clock.now(), ended, { bare });
   }
 }
 

@@ -6,7 +6,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Database } from '../store/database.ts';
 import { storeRecording } from '../store/call-recordings.ts';
 import type { RecordingFetcher } from './fetch-recording.ts';
-import { parseRecording } from './recording.ts';
+import { judgeRecording } from './recording.ts';
 
 const SAMPLES_PER_MS = 8;
 
@@ -31,9 +31,9 @@ export class RecordingIntake {
   async take(url: string, accountId: number): Promise<TakenRecording> {
     const fetched = await this.#fetcher.fetch(url, accountId);
     if (fetched.kind === 'failed') return { ok: false, code: '-12' };
-    const parsed = parseRecording(fetched.file);
-    if (!parsed.ok) return { ok: false, code: CODES[parsed.code] };
+    const judged = judgeRecording(fetched.file);
+    if (!judged.ok) return { ok: false, code: CODES[judged.code] };
     const recordingId = await storeRecording(this.#database, fetched.file, this.#clock.now());
-    return { ok: true, recordingId, playMs: Math.ceil(parsed.samples.length / SAMPLES_PER_MS) };
+    return { ok: true, recordingId, playMs: Math.ceil(judged.data.length / SAMPLES_PER_MS) };
   }
 }

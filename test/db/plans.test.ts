@@ -2,6 +2,20 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
 import { acceptBatch } from '../../src/store/acceptance.ts';
+import { dropUnusedRecordings, readRecording, storeRecording } from '../../src/store/call-recordings.ts';
+import {
+  claimCalls,
+  giveBackCalls,
+  markAnswered,
+  markDialled,
+  noteCallEvents,
+  noteTalking,
+  promoteCalls,
+  releaseStrayCalls,
+  takeOverCalls,
+} from '../../src/store/call-queue.ts';
+import { settleCalls } from '../../src/store/call-settlement.ts';
+import { acceptCalls, findCall } from '../../src/store/calls.ts';
 import { Database, type Parameter, type Queryable, type Statement } from '../../src/store/database.ts';
 import { deleteScheduledMessage, findMessage } from '../../src/store/messages.ts';
 import { dueKeptReceipts, isStillKept, keepReceipts, setReceiptsAside } from '../../src/store/kept-receipts.ts';
@@ -63,6 +77,29 @@ const HOT: [string, (db: Queryable) => Promise<unknown>][] = [
   ['delete scheduled', (db) => deleteScheduledMessage(db, 0, { msgid: 1, accountId: 1, mobile: '' })],
 ];
 
+const aCall = { msgid: 1, dueAtMs: undefined, attempts: 0, speechFailures: 0, redials: 0 };
+const anEvent = { msgid: 1, atMs: 0, kind: '', trunk: undefined, status: undefined, detail: undefined };
+const CALLS: [string, (db: Queryable) => Promise<unknown>][] = [
+  ['accept calls', (db) => acceptCalls(db, 0, [])],
+  [
+    'claim calls',
+    (db) => claimCalls(db, { epoch: 1, limit: 1, allowances: new Map(), otherwise: 1, callsPerAccount: 1 }),
+  ],
+  ['mark dialled', (db) => markDialled(db, 1, [])],
+  ['mark answered', (db) => markAnswered(db, 1, [])],
+  ['note talking', (db) => noteTalking(db, 1, 0, [])],
+  ['give back calls', (db) => giveBackCalls(db, 1, [aCall])],
+  ['promote calls', (db) => promoteCalls(db, 0, 1)],
+  ['release stray calls', (db) => releaseStrayCalls(db, 1, [])],
+  ['take over calls', (db) => takeOverCalls(db, 1, 1)],
+  ['note call events', (db) => noteCallEvents(db, [anEvent])],
+  ['settle calls', (db) => settleCalls(db, 0, [])],
+  ['find call', (db) => findCall(db, 1)],
+  ['store recording', (db) => storeRecording(db, Buffer.alloc(0), 0).catch(() => undefined)],
+  ['read recording', (db) => readRecording(db, 1)],
+  ['drop recordings', (db) => dropUnusedRecordings(db, 0)],
+];
+
 let testDatabase: TestDatabase;
 let client: pg.Client;
 before(async () => {
@@ -81,7 +118,7 @@ after(async () => {
   await testDatabase.drop();
 });
 
-for (const [name, run] of HOT) {
+for (const [name, run] of [...HOT, ...CALLS]) {
   test(`the plan of «${name}» reads no large table from end to end, empty as it may have been when it was made`, async () => {
     const recorder = new Recorder();
     await run(recorder);
@@ -89,7 +126,8 @@ for (const [name, run] of HOT) {
     for (const statement of recorder.statements) {
       const { rows } = await client.query<{ 'QUERY PLAN': string }>(`EXPLAIN (GENERIC_PLAN) ${statement.text}`);
       const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
-      const large = /(queue|deferred|in_flight|outbox|accounts|ledger|long_messages|messages_\d+|message_events_\d+)/;
+      const large =
+        /(queue|deferred|in_flight|outbox|accounts|ledger|long_messages|messages_\d+|message_events_\d+|calls_\d+|call_recordings|call_ranks)/;
       const scans = plan.split('\n').filter((line) => /Seq Scan on/.test(line) && large.test(line));
       assert.deepEqual(scans, [], plan);
     }

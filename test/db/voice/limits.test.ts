@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { dropUnusedRecordings, readRecording, storeRecording } from '../../../src/store/call-recordings.ts';
 import { claimCalls } from '../../../src/store/call-queue.ts';
 import { createAccount } from '../../../src/store/account-admin.ts';
 import { eventually } from '../../harness/sms-node.ts';
@@ -80,7 +81,6 @@ test('a trunk takes as many new calls a second as it may, and no more', async ()
 });
 
 test('a recording is kept once, plays, and is dropped when no call wants it any more', async () => {
-  const { storeRecording, dropUnusedRecordings, readRecording } = await import('../../../src/store/call-recordings.ts');
   const node = await startVoiceNode({}, false);
   const nowMs = Date.parse('2026-11-22T00:00:00Z');
   const wanted = await storeRecording(node.database, Buffer.from('one'), nowMs);
@@ -110,5 +110,21 @@ test('two nodes share the queue, and every call is dialled once', async () => {
   assert.ok(ends.every((end) => end.state === 'FarEnd'));
   assert.equal(node.telephone.calls.of('0900000100').length, 60);
   await stopPeer();
+  await node.stop();
+});
+
+test('requests with the same recording do not wait for each other', async () => {
+  const node = await startVoiceNode({}, false);
+  const file = Buffer.from('a file');
+  const id = await storeRecording(node.database, file, node.clock.now());
+  await node.database.transaction(async (tx) => {
+    await tx.query({ name: 'lock-recordings', text: 'SELECT FROM call_recordings FOR UPDATE' }, []);
+    assert.equal(await storeRecording(node.database, file, node.clock.now()), id);
+  });
+  const used = 'SELECT used_at::text AS at FROM call_recordings';
+  const [before] = await node.rows<{ at: string }>(used);
+  await storeRecording(node.database, file, node.clock.now() + 2 * 3_600_000);
+  const [later] = await node.rows<{ at: string }>(used);
+  assert.notEqual(later?.at, before?.at, 'the last use is still noted, an hour later');
   await node.stop();
 });

@@ -38,3 +38,30 @@ test('gauges of the database are asked for each time, and left out when it does 
   assert.doesNotMatch(without, /^feige_msgids_left \d/m);
   metrics.stop();
 });
+
+test('gauges of calls are asked for each time, and left out when there is nothing to tell', async () => {
+  const metrics = createMetrics();
+  let isAway = false;
+  let asked = 0;
+  metrics.fromVoice({
+    queue: async () => {
+      asked += 1;
+      if (isAway) throw new Error('nobody there');
+      return { waiting: 3, later: 2, claimed: 1, headAgeSeconds: 1.5 };
+    },
+    packetSpacing: (quantiles) => (isAway ? [] : quantiles.map((quantile) => ({ quantile, ms: 20 + quantile }))),
+  });
+  const text = await metrics.registry.metrics();
+  assert.equal(asked, 1);
+  assert.match(text, /^feige_queue_calls\{state="waiting"\} 3$/m);
+  assert.match(text, /^feige_queue_calls\{state="later"\} 2$/m);
+  assert.match(text, /^feige_queue_calls\{state="claimed"\} 1$/m);
+  assert.match(text, /^feige_queue_calls_head_age_seconds 1.5$/m);
+  assert.match(text, /^feige_rtp_spacing_seconds\{quantile="1"\} 0.021$/m);
+  isAway = true;
+  const without = await metrics.registry.metrics();
+  assert.doesNotMatch(without, /^feige_queue_calls\{/m);
+  assert.doesNotMatch(without, /^feige_queue_calls_head_age_seconds \d/m);
+  assert.doesNotMatch(without, /^feige_rtp_spacing_seconds\{/m);
+  metrics.stop();
+});

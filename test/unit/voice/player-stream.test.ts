@@ -13,6 +13,7 @@ const remote: RemoteMedia = { address: '192.0.2.1', port: 4000, payloadType: PCM
 function setUp() {
   const sent: { packet: RtpPacket; to: RtpAddress }[] = [];
   const events: string[] = [];
+  const spacings: number[] = [];
   const time = { nowMs: 0 };
   const stream = new PlayerStream({
     randomUint32: () => 0,
@@ -22,13 +23,14 @@ function setUp() {
       assert.ok(packet !== undefined);
       sent.push({ packet, to });
     },
+    onSpacing: (ms) => spacings.push(ms),
     onDigit: (digit) => events.push(`digit ${digit}`),
     onFinished: () => events.push('finished'),
   });
   const ticks = (count: number): void => {
     for (let index = 0; index < count; index += 1) stream.tick();
   };
-  return { stream, sent, events, time, ticks };
+  return { stream, sent, events, spacings, time, ticks };
 }
 
 function tone(samples: number): Int16Array {
@@ -43,6 +45,21 @@ function press(key: string, timestamp: number): Buffer {
   const payload = writeTelephoneEvent({ event: eventOfKey(key) ?? 0, end: false, volume: 10, duration: 160 });
   return writeRtp({ payloadType: 101, marker: true, sequence: 1, timestamp, ssrc: 9, payload });
 }
+
+test('the time from one packet to the next is told, but not that of a hold', () => {
+  const { stream, spacings, time, ticks } = setUp();
+  stream.connect({ remote });
+  for (const nowMs of [100, 120, 145]) {
+    time.nowMs = nowMs;
+    ticks(1);
+  }
+  stream.connect({ remote: { ...remote, held: true } });
+  ticks(1);
+  stream.connect({ remote });
+  time.nowMs = 1_000;
+  ticks(1);
+  assert.deepEqual(spacings, [20, 25]);
+});
 
 test('nothing is sent before it is known where to', () => {
   const { sent, ticks } = setUp();

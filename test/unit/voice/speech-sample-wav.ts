@@ -5,7 +5,7 @@ export interface SampleWavOptions {
   channels?: number;
   bits?: number;
   tag?: number;
-  /** What the data chunk claims. */
+  /** What the data chunk claims, and the file, when its writer knew neither size. */
   dataSize?: number;
   /** Chunks before the data. */
   before?: Buffer;
@@ -31,6 +31,6 @@ export function makeWav(samples: readonly number[] | Int16Array, options: Sample
   header.write('data', 'latin1');
   header.writeUInt32LE(options.dataSize ?? data.length, 4);
   const riff = Buffer.from('RIFF\0\0\0\0WAVE', 'latin1');
-  riff.writeUInt32LE(4 + format.length + before.length + header.length + data.length, 4);
+  riff.writeUInt32LE(options.dataSize ?? 4 + format.length + before.length + header.length + data.length, 4);
   return Buffer.concat([riff, format, before, header, data]);
 }

@@ -38,6 +38,11 @@ describe("a speech engine's WAV", () => {
     assert.equal(wav.samples.length, SAMPLES.length);
   });
 
+  it('is refused when it is cut off, so that nobody hears half of it', () => {
+    const wav = parseSpeechWav(makeWav(SAMPLES, { rateHz: 8000 }).subarray(0, -3));
+    assert.deepEqual(wav, { ok: false, reason: 'cut off' });
+  });
+
   it('is refused with a reason when it is something else', () => {
     const mp3 = Buffer.from('ID3\x04 something');
     const floats = makeWav(SAMPLES, { rateHz: 8000, tag: 3 });
