@@ -18,7 +18,7 @@ const READY_POLL_MS = 20;
 const END_PATIENCE_MS = 5_000;
 const MAX_OUTPUT_CHARS = 200_000;
 const MAX_PORT_TRIES = 20;
-const PACKAGES = 'sip-tester baresip kamailio kamailio-tls-modules sox';
+const INSTALLER = 'scripts/install-peers.sh';
 
 export interface PeerProcess {
   output(): string;
@@ -55,7 +55,7 @@ export async function startPeer(context: TestContext, options: PeerOptions): Pro
   try {
     await once(child, 'spawn');
   } catch (error) {
-    throw new Error(`${command} can't be run; the Debian packages ${PACKAGES} are needed`, { cause: error });
+    throw new Error(`${command} can't be run; ${INSTALLER} installs it`, { cause: error });
   }
   context.after(() => end(child, exited));
   if (listens !== undefined) await untilBound(child, listens, () => `${command}:\n${output}`);
