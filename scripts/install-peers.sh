@@ -3,11 +3,11 @@
 # without a question. No service that comes with them is started.
 set -euo pipefail
 
-# In the order of the tests: telephones and a proxy, what measures sound, what decodes, SMS gateways and their emulators.
+# In the order of the tests: telephones and a proxy, what measures sound, what decodes, an SMS gateway, an SMPP library.
 PACKAGES=(
   sip-tester baresip-core kamailio kamailio-tls-modules sox
   tshark
-  kannel kannel-extras libnet-smpp-perl
+  kannel libnet-smpp-perl
 )
 
 missing=()
