@@ -33,6 +33,8 @@ interface Recording {
 
 /** What an Ethernet leaves a segment: long writes become several, as on a real line. */
 const MAX_SEGMENT_BYTES = 1_460;
+/** Numbered on from here: the real ports are any, and decoders take some of them for another protocol's. */
+const FIRST_CLIENT_PORT = 50_001;
 const CLIENT_ADDRESS = '192.0.2.1';
 const SERVER_ADDRESS = '192.0.2.2';
 
@@ -41,7 +43,11 @@ export async function startRecordedLine(context: TestContext, targetPort: number
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     const target = connect({ host: '127.0.0.1', port: targetPort, allowHalfOpen: true, noDelay: true });
-    const recording: Recording = { clientPort: client.remotePort ?? 0, pieces: [], endedAtMs: undefined };
+    const recording: Recording = {
+      clientPort: FIRST_CLIENT_PORT + recordings.length,
+      pieces: [],
+      endedAtMs: undefined,
+    };
     recordings.push(recording);
     const join = (from: Socket, to: Socket, side: Side): void => {
       sockets.add(from);

@@ -24,15 +24,14 @@ export interface Decoded {
 /** The severities of epan/proto.h, of which a warning is the first that is a fault. */
 const SEVERITY_WARNING = 0x600000;
 
-/** @param preferences as tshark's option -o takes them */
+/** @param options of tshark, beside those that name the file and the form of its answer */
 export async function decode(
   context: TestContext,
   packetFile: Buffer,
-  preferences: readonly string[] = [],
+  options: readonly string[] = [],
 ): Promise<Decoded> {
   const path = join(await makeFolder(context), 'recorded.pcap');
   await writeFile(path, packetFile);
-  const options = preferences.flatMap((preference) => ['-o', preference]);
   const output = await outputOf('tshark', ['-r', path, '-T', 'json', '--no-duplicate-keys', ...options]);
   const packets = (JSON.parse(output) as { _source: { layers: Layer } }[]).map(({ _source }, index) => ({
     number: index + 1,
