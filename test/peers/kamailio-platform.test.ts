@@ -23,7 +23,8 @@ const PHONE = '0912345678';
 
 interface Ended {
   code: number;
-  output: string;
+  stdout: string;
+  stderr: string;
 }
 
 /** The command line on a database of the test's own. */
@@ -38,7 +39,7 @@ async function startCommandLine(
         process.execPath,
         ['src/cli/feige.ts', ...words],
         { cwd: ROOT, env: { ...process.env, DATABASE_URL: database.url } },
-        (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), output: stdout + stderr }),
+        (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
       );
       child.stdin?.end(input);
     });
@@ -58,16 +59,16 @@ test('trunk add and trunk test find Kamailio over UDP, TCP and TLS, and nobody b
   const kamailio = await startKamailio(t, { calleePort: await freePort() });
   for (const transport of ['udp', 'tcp', 'tls'] as const) {
     const added = await feige(addTrunk(transport, kamailio, transport), `${PASSWORD}\n`);
-    assert.equal(added.code, 0, added.output);
-    assert.ok(!added.output.includes(PASSWORD));
+    assert.equal(added.code, 0, added.stderr);
+    assert.ok(!added.stdout.includes(PASSWORD));
     const tested = await feige(['trunk', 'test', transport]);
-    assert.equal(tested.code, 0, tested.output);
+    assert.equal(tested.code, 0, tested.stderr);
     const where = `${transport} at 127\\.0\\.0\\.1:${kamailio.ports[transport]} over ${transport}`;
-    assert.match(tested.output, new RegExp(`^${where}: answered 200 in \\d+ ms\n$`));
+    assert.match(tested.stdout, new RegExp(`^${where}: answered 200 in \\d+ ms\n$`));
   }
   await feige(['trunk', 'set', 'tls', '--tls-servername', 'other.example']);
   const refused = await feige(['trunk', 'test', 'tls']);
-  assert.equal(refused.code, 1, refused.output);
+  assert.equal(refused.code, 1, refused.stdout);
 });
 
 test('a request over HTTP is heard whole behind Kamailio, through a trunk that was added on the command line', async (t) => {
@@ -94,9 +95,9 @@ test('a request over HTTP is heard whole behind Kamailio, through a trunk that w
     return found === 'resp=-5' ? undefined : found;
   });
   const life = await feige(['call', 'show', msgid]);
-  const story = `${end}\n${life.output}\n${kamailio.process.output()}`;
+  const story = `${end}\n${life.stdout}\n${kamailio.process.output()}`;
   assert.match(end, new RegExp(`^resp=${msgid},${PHONE},\\d+,\\d+,\\w+$`), story);
-  for (const words of ['407', '200 OK', 'kamailio']) assert.ok(life.output.includes(words), story);
+  for (const words of ['407', '200 OK', 'kamailio']) assert.ok(life.stdout.includes(words), story);
   for (const method of ['ACK', 'BYE']) assert.match(story, new RegExp(`relayed ${method} from tls:`));
   await assertHeardWhole(t, samples, await baresip.recording());
 });
