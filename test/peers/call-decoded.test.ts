@@ -11,6 +11,8 @@ import { allFieldsOf, decode, type DecodedPacket, fieldOf, type Layer } from './
 
 const RATE_HZ = 8_000;
 const PACKET_SAMPLES = 160;
+/** What the telephone had sent when the call ended and nobody listened any more: 0.2 s of it. */
+const MAX_UNDER_WAY = 10;
 const PASSWORD = 's3cret';
 /** Presses 1 after a second of silence. */
 const PRESSING = '0900000108';
@@ -42,7 +44,8 @@ test('tshark reads every datagram of a call: digest, offer and answer, speech, s
   assert.deepEqual(unread, []);
   assertSip(packets);
   const streams = assertStreams(packets);
-  assert.equal(called.stats?.packetsReceived, streams.theirs);
+  const missed = streams.theirs - (called.stats?.packetsReceived ?? 0);
+  assert.ok(missed >= 0 && missed <= MAX_UNDER_WAY, `${missed} of ${streams.theirs} did not come`);
   t.diagnostic(`tshark read all ${packets.length} datagrams: ${streams.ours} RTP sent, ${streams.theirs} received`);
 });
 
