@@ -115,11 +115,7 @@ async function install(wanted, interruption) {
     await installPackages(interruption);
   }
   if (nodeMajor() !== NODE_MAJOR) {
-    fail(
-      `The package "node" is installed, but ${NODE} does not run as Node ${NODE_MAJOR}. ` +
-        'Its install script may be blocked, or this system (musl?) is not one it is made for. ' +
-        'Try: npm rebuild node --ignore-scripts=false --foreground-scripts',
-    );
+    fail(`The package "node" is installed, but ${NODE} does not run as Node ${NODE_MAJOR}. ${remedy()}`);
   }
   writeFileSync(STAMP, wanted);
 }
@@ -210,8 +206,23 @@ function npmEnvironment() {
 }
 
 function nodeMajor() {
-  const result = spawnSync(NODE, ['--version'], { encoding: 'utf8', shell: process.platform === 'win32' });
-  return Number(/^v(\d+)\./.exec(result.stdout ?? '')?.[1]);
+  return Number(/^v(\d+)\./.exec(runNode().stdout ?? '')?.[1]);
+}
+
+function runNode() {
+  return spawnSync(NODE, ['--version'], { encoding: 'utf8', shell: process.platform === 'win32' });
+}
+
+/** What a person can do about a Node that does not run. */
+function remedy() {
+  const said = (runNode().stderr ?? '').trim();
+  // A library that Debian's slim systems lack, and Debian's own Node does not need.
+  if (said.includes('libatomic.so.1')) return `It said: ${said}\nOn Debian and Ubuntu: apt-get install libatomic1`;
+  return (
+    'Its install script may be blocked, or this system (musl?) is not one it is made for. ' +
+    'Try: npm rebuild node --ignore-scripts=false --foreground-scripts' +
+    (said === '' ? '' : `\nIt said: ${said}`)
+  );
 }
 
 /** One run at a time: the lock is a directory that appears together with its owner's process id in it. */

@@ -22,7 +22,10 @@ if (process.env.NPM_HANGS) {
   mkdirSync('node_modules/node', { recursive: true });
   mkdirSync('node_modules/.bin', { recursive: true });
   writeFileSync('node_modules/node/package.json', '{}');
-  if (!half) symlinkSync(process.execPath, 'node_modules/.bin/node');
+  if (process.env.NODE_SAYS) {
+    const says = process.env.NODE_SAYS;
+    writeFileSync('node_modules/.bin/node', \`#!/bin/sh\necho 'node: \${says}' >&2\nexit 127\n\`, { mode: 0o755 });
+  } else if (!half) symlinkSync(process.execPath, 'node_modules/.bin/node');
 }
 `;
 
@@ -113,4 +116,13 @@ test('a tree without a mark whose Node does not run is installed anew', async ()
   assert.equal(exitCode, 0, said);
   assert.match(said, /npm found a half\n.*does not work.*\nnpm began\n/);
   await assertInstalled();
+});
+
+test('a Node that lacks a library of the system says which, and what installs it', async () => {
+  const words = 'error while loading shared libraries: libatomic.so.1: cannot open shared object file';
+  const { exitCode, said } = await endOf(start({ NODE_SAYS: words }));
+  assert.equal(exitCode, 1);
+  assert.ok(said.includes(words), said);
+  assert.match(said, /apt-get install libatomic1/);
+  assert.doesNotMatch(said, /npm rebuild/);
 });

@@ -44,6 +44,8 @@ export async function moveTime(node: SmsNode, durationMs: number): Promise<void>
 
 export interface SmsNodeOptions {
   readonly operatorSettings?: Record<string, unknown>;
+  /** Where the links go instead of to the simulator itself: to a line in between, which is given its port. */
+  readonly operatorPort?: (simulatorPort: number) => Promise<number>;
   readonly receiptGraceMs?: number;
   readonly refundUndelivered?: boolean;
   readonly points?: number;
@@ -120,7 +122,7 @@ async function startOn(testDatabase: TestDatabase, options: SmsNodeOptions): Pro
   const { port } = await simulator.start();
   const settings = parseOperatorSettings({
     host: '127.0.0.1',
-    port,
+    port: (await options.operatorPort?.(port)) ?? port,
     systemId: 'feige',
     password: 'simulate',
     throttle: 5_000,

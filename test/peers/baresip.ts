@@ -14,14 +14,14 @@ export interface Baresip {
   recording(): Promise<string>;
 }
 
-/** For one call: its recordings are named by the second. */
-export async function startBaresip(context: TestContext, codecs = 'PCMA,PCMU'): Promise<Baresip> {
+/** For one call, of the number or name `user`: its recordings are named by the second. */
+export async function startBaresip(context: TestContext, codecs = 'PCMA,PCMU', user = 'callee'): Promise<Baresip> {
   const folder = await makeFolder(context);
   const port = await freePort();
   await writeFile(join(folder, 'config'), configuration(folder, port));
   await writeFile(
     join(folder, 'accounts'),
-    `<sip:callee@127.0.0.1:${port}>;regint=0;answermode=auto;audio_codecs=${codecs}\n`,
+    `<sip:${user}@127.0.0.1:${port}>;regint=0;answermode=auto;audio_codecs=${codecs}\n`,
   );
   await writeFile(join(folder, 'contacts'), '');
   const process = await startPeer(context, {

@@ -7,11 +7,14 @@ import type { TrunkTarget } from '../../src/sip/user-agent.ts';
 import { freePort, makeFolder, type PeerProcess, startPeer } from './peer-process.ts';
 import { loopbackTrunk } from './sounding-call.ts';
 
-const HOST_NAME = 'sip.operator.example';
-const PASSWORD = 's3cret';
+export const HOST_NAME = 'sip.operator.example';
+export const PASSWORD = 's3cret';
 
 export interface Kamailio {
   readonly process: PeerProcess;
+  readonly ports: Readonly<Record<'udp' | 'tcp' | 'tls', number>>;
+  /** What the certificate has to be trusted by, and the name in it. */
+  readonly certificateFile: string;
   trunk(transport: 'udp' | 'tcp' | 'tls', password?: string): TrunkTarget;
 }
 
@@ -47,6 +50,8 @@ export async function startKamailio(
   });
   return {
     process,
+    ports,
+    certificateFile: join(folder, 'cert.pem'),
     trunk: (transport, password = PASSWORD) =>
       loopbackTrunk(ports[transport], {
         transport,

@@ -3,7 +3,7 @@
  * the failure's report. Its folder is removed with it.
  */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -12,13 +12,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { promisify } from 'node:util';
 
 const READY_PATIENCE_MS = 20_000;
 const READY_POLL_MS = 20;
 const END_PATIENCE_MS = 5_000;
 const MAX_OUTPUT_CHARS = 200_000;
+const MAX_RESULT_BYTES = 268_435_456;
+const RESULT_PATIENCE_MS = 60_000;
 const MAX_PORT_TRIES = 20;
-const PACKAGES = 'sip-tester baresip kamailio kamailio-tls-modules sox';
+const INSTALLER = 'scripts/install-peers.sh';
 
 export interface PeerProcess {
   output(): string;
@@ -55,7 +58,7 @@ export async function startPeer(context: TestContext, options: PeerOptions): Pro
   try {
     await once(child, 'spawn');
   } catch (error) {
-    throw new Error(`${command} can't be run; the Debian packages ${PACKAGES} are needed`, { cause: error });
+    throw missing(command, error);
   }
   context.after(() => end(child, exited));
   if (listens !== undefined) await untilBound(child, listens, () => `${command}:\n${output}`);
@@ -67,6 +70,21 @@ export async function runPeer(context: TestContext, command: string, args: reado
   const peer = await startPeer(context, { command, args, cwd: tmpdir() });
   assert.equal(await peer.exited, 0, peer.output());
   return peer.output();
+}
+
+/** Runs a program to its end and returns what it wrote to its standard output, however long. Rejects when it fails. */
+export async function outputOf(command: string, args: readonly string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(command, args, {
+    maxBuffer: MAX_RESULT_BYTES,
+    timeout: RESULT_PATIENCE_MS,
+  }).catch((error: NodeJS.ErrnoException) => {
+    throw error.code === 'ENOENT' ? missing(command, error) : error;
+  });
+  return stdout;
+}
+
+function missing(command: string, cause: unknown): Error {
+  return new Error(`${command} can't be run; ${INSTALLER} installs it`, { cause });
 }
 
 async function end(child: ChildProcess, exited: Promise<unknown>): Promise<void> {

@@ -53,6 +53,21 @@ test('a telephone that only rings is cancelled, and its 487 acknowledged', async
   assert.ok(seen.lines.includes('received 487 Request Terminated (1 INVITE)'), seen.lines.join('\n'));
 });
 
+for (const transport of ['udp', 'tcp'] as const) {
+  test(`an answer that crosses our CANCEL over ${transport} is acknowledged and hung up, and was no answer`, async (t) => {
+    const sipp = await startSipp(t, { scenario: 'answer-crosses-cancel', transport });
+    const agent = await startAgent(t);
+    const seen = place(agent, loopbackTrunk(sipp.port, { transport }), { ringTimeoutMs: 300 });
+    assert.deepEqual(await seen.ended, { kind: 'no-answer' });
+    await sipp.succeeded();
+    assert.deepEqual(seen.answers, []);
+    assert.deepEqual(
+      seen.lines.filter((line) => /^sent (CANCEL|ACK|BYE)/.test(line)).map((line) => line.split(' ')[1]),
+      ['CANCEL', 'ACK', 'BYE'],
+    );
+  });
+}
+
 for (const scenario of ['authentication', 'authentication-qop']) {
   test(`sipp's ${scenario} takes our digest for INVITE and BYE`, async (t) => {
     const sipp = await startSipp(t, { scenario });
