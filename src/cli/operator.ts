@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { Operator } from '../store/operators.ts';
-import { CommandFailure, EXIT_USAGE, noSuchOperator } from './failure.ts';
+import { CommandFailure, EXIT_USAGE, noSuchOperator, withProblems } from './failure.ts';
 import { addSettingOptions, readSettings, writeValue } from './operator-options.ts';
 import { testCommand } from './operator-test.ts';
 import { count, type JsonOption, onOff, pairs, print, tableOr } from './output.ts';
@@ -35,7 +35,7 @@ function addCommand(): Command {
     .addOption(jsonOption())
     .addHelpText(
       'after',
-      '\nExamples:\n  feige operator add alpha --host smsc.example --system-id feige --password s3cret\n  feige operator add beta --host 192.0.2.9 --port 3550 --tls on --system-id feige --password-stdin \\\n    --links 2 --throttle 50 --prefixes 81,82 --status-overrides 0x45=retry < secret.txt',
+      '\nExamples:\n  feige operator add alpha --host smsc.example --system-id feige --password-stdin < secret.txt\n  feige operator add beta --host 192.0.2.9 --port 3550 --tls on --system-id feige --password-stdin \\\n    --links 2 --throttle 50 --prefixes 81,82 --status-overrides 0x45=retry < secret.txt',
     )
     .action(async (name: string, options: SettingOptions) => {
       const settings = await readSettings({}, await withPassword(options));
@@ -98,19 +98,21 @@ function listCommand(): Command {
           linksBound: boundOf(operator),
         })),
         () =>
-          tableOr(
-            'no operators',
-            ['name', 'enabled', 'links bound', 'address', 'system_id', 'throttle/s', 'prefixes', 'priority'],
-            operators.map((operator) => [
-              operator.name,
-              onOff(operator.enabled),
-              `${boundOf(operator)}/${operator.settings.links}`,
-              `${operator.settings.host}:${operator.settings.port}${operator.settings.tls ? ' (TLS)' : ''}`,
-              operator.settings.systemId,
-              operator.settings.throttle,
-              operator.settings.prefixes.map((prefix) => prefix || 'any').join(','),
-              operator.settings.priority,
-            ]),
+          withProblems(operators, () =>
+            tableOr(
+              'no operators',
+              ['name', 'enabled', 'links bound', 'address', 'system_id', 'throttle/s', 'prefixes', 'priority'],
+              operators.map((operator) => [
+                operator.name,
+                onOff(operator.enabled),
+                `${boundOf(operator)}/${operator.settings.links}`,
+                `${operator.settings.host}:${operator.settings.port}${operator.settings.tls ? ' (TLS)' : ''}`,
+                operator.settings.systemId,
+                operator.settings.throttle,
+                operator.settings.prefixes.map((prefix) => prefix || 'any').join(','),
+                operator.settings.priority,
+              ]),
+            ),
           ),
       );
     });
@@ -174,6 +176,7 @@ async function printOperator(options: JsonOption, operator: Operator): Promise<v
       ['name', operator.name],
       ['enabled', onOff(operator.enabled)],
       ...Object.entries(settings).map(([name, value]) => [name, writeValue(value)] as const),
+      ...(operator.passwordProblem === undefined ? [] : [['problem', operator.passwordProblem] as const]),
     ]),
   );
 }

@@ -1,7 +1,7 @@
 /** `feige trunk …`: the SIP trunks that calls go out through. Passwords are never shown. */
 import { Command } from 'commander';
 import type { Trunk } from '../store/trunks.ts';
-import { CommandFailure, EXIT_FAILED, EXIT_USAGE } from './failure.ts';
+import { CommandFailure, EXIT_FAILED, EXIT_USAGE, refuseUnreadable, withProblems } from './failure.ts';
 import { writeValue } from './operator-options.ts';
 import { type JsonOption, onOff, pairs, print, tableOr } from './output.ts';
 import { type PasswordOptions, readPassword } from './password-input.ts';
@@ -80,19 +80,21 @@ function listCommand(): Command {
         options,
         trunks.map((trunk) => ({ ...trunk, settings: maskedTrunkSettings(trunk.settings) })),
         () =>
-          tableOr(
-            'no trunks',
-            ['name', 'enabled', 'address', 'from', 'calls', 'calls/s', 'prefixes', 'priority'],
-            trunks.map(({ name, enabled, settings }) => [
-              name,
-              onOff(enabled),
-              `${settings.host}:${settings.port} (${settings.transport})`,
-              settings.fromUser,
-              settings.maxCalls,
-              settings.callsPerSecond,
-              settings.prefixes.map((prefix) => prefix || 'any').join(','),
-              settings.priority,
-            ]),
+          withProblems(trunks, () =>
+            tableOr(
+              'no trunks',
+              ['name', 'enabled', 'address', 'from', 'calls', 'calls/s', 'prefixes', 'priority'],
+              trunks.map(({ name, enabled, settings }) => [
+                name,
+                onOff(enabled),
+                `${settings.host}:${settings.port} (${settings.transport})`,
+                settings.fromUser,
+                settings.maxCalls,
+                settings.callsPerSecond,
+                settings.prefixes.map((prefix) => prefix || 'any').join(','),
+                settings.priority,
+              ]),
+            ),
           ),
       );
     });
@@ -129,6 +131,7 @@ function testCommand(): Command {
     )
     .action(async (name: string, options: JsonOption) => {
       const trunk = await requireTrunk(name);
+      refuseUnreadable(trunk);
       const startedMs = performance.now();
       const result = await askOptions(trunk);
       const milliseconds = Math.round(performance.now() - startedMs);
@@ -186,6 +189,7 @@ async function printTrunk(options: JsonOption, trunk: Trunk): Promise<void> {
       ['name', trunk.name],
       ['enabled', onOff(trunk.enabled)],
       ...Object.entries(settings).map(([name, value]) => [name, writeValue(value)] as const),
+      ...(trunk.passwordProblem === undefined ? [] : [['problem', trunk.passwordProblem] as const]),
     ]),
   );
 }

@@ -16,6 +16,7 @@ const NO_EPOCH = -1;
 export class OperatorDirectory {
   readonly #database: Database;
   readonly #lease: EpochHolder;
+  readonly #log: Logger;
   readonly #refresh: Periodic;
   readonly #listeners: (() => void)[] = [];
   #operators: ReadonlyMap<number, Operator> = new Map();
@@ -25,6 +26,7 @@ export class OperatorDirectory {
   constructor(options: { database: Database; lease: EpochHolder; log: Logger }) {
     this.#database = options.database;
     this.#lease = options.lease;
+    this.#log = options.log;
     this.#refresh = new Periodic({
       everyMs: REFRESH_EVERY_MS,
       run: async () => {
@@ -75,6 +77,7 @@ export class OperatorDirectory {
 
   async refresh(): Promise<void> {
     const operators = await listOperators(this.#database);
+    this.#tellOfPasswords(operators);
     const links = await linkStates(this.#database, this.#lease.epoch() ?? NO_EPOCH);
     this.#operators = new Map(operators.map((operator) => [operator.operatorId, operator]));
     this.#candidates = operators.map((operator) => ({
@@ -85,5 +88,14 @@ export class OperatorDirectory {
     }));
     this.#links = new Map(links.map((link) => [link.operator_id, link]));
     for (const listener of this.#listeners) listener();
+  }
+
+  /** Once for each change: it is neither bound nor forgotten, and its messages wait or take another way. */
+  #tellOfPasswords(operators: readonly Operator[]): void {
+    for (const { operatorId, name, passwordProblem } of operators) {
+      if (passwordProblem === undefined || passwordProblem === this.#operators.get(operatorId)?.passwordProblem)
+        continue;
+      this.#log.error({ operator: name, reason: passwordProblem }, 'an operator has a password that cannot be read');
+    }
   }
 }

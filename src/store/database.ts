@@ -5,6 +5,7 @@
  */
 import pg from 'pg';
 import { FeigeError } from '../base/errors.ts';
+import type { SecretKeys } from '../base/secret-keys.ts';
 import { arrayLiteral } from './array-literal.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -34,6 +35,12 @@ export interface Statement {
 
 export interface Queryable {
   query<Row>(statement: Statement, parameters: readonly Parameter[]): Promise<Row[]>;
+}
+
+/** Where passwords of others are kept: with the keys that they are sealed under. */
+export interface KeyedQueryable extends Queryable {
+  /** Absent only where tests store things as they are. */
+  readonly keys: SecretKeys | undefined;
 }
 
 /** SQLSTATE class 08 and 57P0x, or no SQLSTATE at all: the server may or may not have committed. */
@@ -176,14 +183,16 @@ export class StageConnection implements Queryable {
 const STAGE_SETTINGS =
   '-c plan_cache_mode=force_generic_plan -c jit=off -c enable_seqscan=off -c enable_mergejoin=off -c enable_hashjoin=off';
 
-export class Database implements Queryable {
+export class Database implements KeyedQueryable {
   readonly url: string;
+  readonly keys: SecretKeys | undefined;
   readonly #stages: StageConnection[] = [];
   #pool: pg.Pool | undefined;
   #poolHost: Promise<pg.Pool> | undefined;
 
-  constructor(databaseUrl: string) {
+  constructor(databaseUrl: string, options: { keys?: SecretKeys } = {}) {
     this.url = databaseUrl;
+    this.keys = options.keys;
   }
 
   /** A look-up or an administrative write; bounded by a time-out. */

@@ -37,7 +37,7 @@ test('the lockfile was made for this package.json', () => {
 test('every package of the lockfile has one version and the hash of its content', () => {
   const installed = Object.entries(packages).filter(([path]) => path !== '');
   assert.ok(installed.length > 100);
-  const loose = installed.filter(([, { version, integrity }]) => !version || !/^sha512-/.test(integrity ?? ''));
+  const loose = installed.filter(([, { version, integrity }]) => !version || integrity?.startsWith('sha512-') !== true);
   assert.deepEqual(
     loose.map(([path]) => path),
     [],
