@@ -96,7 +96,7 @@ for (const [who, plan] of [
   ['ten thousand addresses at one account', { usernames: ['customer0'], addresses: TRIES }],
   ['ten thousand addresses at a hundred accounts', { usernames: names(), addresses: TRIES }],
 ] as const) {
-  test(`10,000 guesses from ${who} get few hashes, and the account's own client notices nothing`, async (t) => {
+  test(`10,000 guesses from ${who} get few hashes, and the account's own client is never refused or paused`, async (t) => {
     const quiet = [];
     for (let turn = 0; turn < QUIET_REQUESTS; turn++) quiet.push((await askAsOwner()).ms);
     quiet.sort((a, b) => a - b);
