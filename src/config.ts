@@ -1,12 +1,15 @@
 /**
  * The environment as a frozen configuration. The only reader of `process.env`; it names every mistake at once
- * and never guesses. docs/reference/config.md explains each variable, and a test compares the two.
+ * and never guesses; `config/` holds what it reads variables with. docs/reference/config.md explains each variable,
+ * and a test compares the two.
  */
 import { accessSync, constants } from 'node:fs';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import ipaddr from 'ipaddr.js';
 import { LOG_LEVELS, type LogLevel } from './base/log.ts';
+import { readSecretKeys } from './config/secret-keys.ts';
+import { VariableReader } from './config/variable-reader.ts';
 import { DEFAULT_PRICES, type PriceTable, parsePrices } from './domain/price.ts';
 import { parseAllowedPrefixes } from './domain/voice-phone.ts';
 import { DEFAULT_VOICE_PRICES, parseVoicePrices, type TariffTable } from './domain/voice-tariff.ts';
@@ -23,6 +26,8 @@ export const CONFIG_DEFAULTS = {
   STOP_DELAY_S: '0',
   DATA_DIR: './data',
   DATABASE_URL: '',
+  SECRET_KEY: '',
+  SECRET_KEY_FILE: '',
   LOG_LEVEL: 'info',
   PRICES: DEFAULT_PRICES,
   REFUND_UNDELIVERED: 'no',
@@ -57,6 +62,8 @@ export const CONFIG_DEFAULTS = {
 
 export type ConfigVariable = keyof typeof CONFIG_DEFAULTS;
 
+type Reader = VariableReader<ConfigVariable>;
+
 export interface Config {
   readonly httpHost: string;
   /** Ports: 0 takes any free one. */
@@ -72,6 +79,8 @@ export interface Config {
   readonly dataDir: string;
   /** May name several hosts; absent: the embedded PostgreSQL under `dataDir`. */
   readonly databaseUrl: string | undefined;
+  /** What `base/secret-keys.ts` takes: the first one seals. Empty: none was given. */
+  readonly secretKeys: readonly string[];
   readonly logLevel: LogLevel;
   readonly prices: PriceTable;
   readonly refundUndelivered: boolean;
@@ -124,14 +133,12 @@ export type LoadedConfig = { ok: true; config: Config } | { ok: false; mistakes:
 const LOOPBACK = ['127.0.0.0/8', '::1/128'];
 const MAX_PORT = 65_535;
 const DAY_SECONDS = 86_400;
-const YES = ['on', 'yes', 'true', '1'];
-const NO = ['off', 'no', 'false', '0'];
 /** One host, or several with commas; a socket directory comes as ?host=. Whether it answers is seen when connecting. */
 const DATABASE_URL_SHAPE = /^postgres(?:ql)?:\/\/(?:[^@/\s]+@)?(?:[^,/\s?@]+(?:,[^,/\s?@]+)*)?\/[^/\s?]+(?:\?\S*)?$/;
 
-/** Reads and checks `env`; unknown variables are not looked at. Touches the disk only to see that the TLS files are there. */
+/** Reads and checks `env`; unknown variables are not looked at. Of the disk it sees whether the TLS files are there, and reads that of the keys. */
 export function loadConfig(env: NodeJS.ProcessEnv = process.env): LoadedConfig {
-  const reader = new VariableReader(env);
+  const reader: Reader = new VariableReader(env, CONFIG_DEFAULTS);
   const databaseUrl = readDatabaseUrl(reader);
   const enabled = reader.isSet('SIMULATOR') ? reader.boolean('SIMULATOR') : databaseUrl === undefined;
   const callbackAllow = [...reader.networks('CALLBACK_ALLOW'), ...(enabled ? LOOPBACK : [])];
@@ -145,6 +152,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): LoadedConfig {
     stopDelayMs: reader.integer('STOP_DELAY_S', 0, 60) * 1000,
     dataDir: resolve(reader.text('DATA_DIR')),
     databaseUrl,
+    secretKeys: readSecretKeys(reader),
     logLevel: readLogLevel(reader),
     prices: readPrices(reader),
     refundUndelivered: reader.boolean('REFUND_UNDELIVERED'),
@@ -174,7 +182,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): LoadedConfig {
 }
 
 /** Rules between variables; those of one variable are checked where it is read. */
-function checkTogether(config: Config, reader: VariableReader): void {
+function checkTogether(config: Config, reader: Reader): void {
   if (config.simulator.enabled && !config.sandboxPublic && !isLoopback(config.httpHost)) {
     reader.refuse(
       'HTTP_HOST',
@@ -199,7 +207,7 @@ function checkTogether(config: Config, reader: VariableReader): void {
   }
 }
 
-function readHost(reader: VariableReader): string {
+function readHost(reader: Reader): string {
   const host = reader.text('HTTP_HOST');
   const isName = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(host) && !/^[\d.]+$/.test(host);
   if (isIP(host) === 0 && !isName) reader.refuse('HTTP_HOST', 'is neither an address nor a host name');
@@ -211,7 +219,7 @@ function isLoopback(host: string): boolean {
   return ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback';
 }
 
-function readDatabaseUrl(reader: VariableReader): string | undefined {
+function readDatabaseUrl(reader: Reader): string | undefined {
   if (!reader.isSet('DATABASE_URL')) return undefined;
   const url = reader.text('DATABASE_URL');
   // The value holds a password and is never repeated.
@@ -221,7 +229,7 @@ function readDatabaseUrl(reader: VariableReader): string | undefined {
   return url;
 }
 
-function readTls(reader: VariableReader): Config['tls'] {
+function readTls(reader: Reader): Config['tls'] {
   const names = ['TLS_CERT', 'TLS_KEY'] as const;
   const [certificate, key] = names.map((name) => (reader.isSet(name) ? reader.text(name) : undefined));
   if (certificate === undefined && key === undefined) return undefined;
@@ -241,14 +249,14 @@ function isReadable(path: string): boolean {
   }
 }
 
-function readLogLevel(reader: VariableReader): LogLevel {
+function readLogLevel(reader: Reader): LogLevel {
   const text = reader.text('LOG_LEVEL').toLowerCase();
   const level = LOG_LEVELS.find((known) => known === text);
   if (level === undefined) reader.refuse('LOG_LEVEL', `must be one of ${LOG_LEVELS.join(', ')}`);
   return level ?? 'info';
 }
 
-function readPrices(reader: VariableReader): PriceTable {
+function readPrices(reader: Reader): PriceTable {
   const prices = parsePrices(reader.text('PRICES'));
   if (!('error' in prices)) return prices;
   reader.refuse('PRICES', prices.error);
@@ -260,7 +268,7 @@ const MIB = 1_048_576;
 const MIN_RTP_PORTS = 2;
 const FIRST_UNPRIVILEGED_PORT = 1_024;
 
-function readVoice(reader: VariableReader): VoiceConfig {
+function readVoice(reader: Reader): VoiceConfig {
   if (reader.isSet('SPEECH_COMMAND') && reader.isSet('SPEECH_URL')) {
     reader.refuseSilently('SPEECH_URL', 'and SPEECH_COMMAND exclude each other');
   }
@@ -280,28 +288,28 @@ function readVoice(reader: VariableReader): VoiceConfig {
   };
 }
 
-function readTariffs(reader: VariableReader): TariffTable {
+function readTariffs(reader: Reader): TariffTable {
   const tariffs = parseVoicePrices(reader.text('VOICE_PRICES'));
   if (!('error' in tariffs)) return tariffs;
   reader.refuse('VOICE_PRICES', tariffs.error);
   return { byPrefix: new Map(), longestPrefixDigits: 0, otherwise: { points: 0, unitSeconds: 1 } };
 }
 
-function readAllowedPrefixes(reader: VariableReader): string[] {
+function readAllowedPrefixes(reader: Reader): string[] {
   const prefixes = parseAllowedPrefixes(reader.text('VOICE_ALLOWED_PREFIXES'));
   if (!('error' in prefixes)) return prefixes;
   reader.refuse('VOICE_ALLOWED_PREFIXES', prefixes.error);
   return [];
 }
 
-function readAddress(reader: VariableReader, name: 'SIP_HOST' | 'SIP_PUBLIC_ADDRESS'): string | undefined {
+function readAddress(reader: Reader, name: 'SIP_HOST' | 'SIP_PUBLIC_ADDRESS'): string | undefined {
   const text = reader.text(name);
   if (text === '') return undefined;
   if (isIP(text) === 0) reader.refuse(name, 'is not an IP address');
   return text;
 }
 
-function readRtpPorts(reader: VariableReader): VoiceConfig['rtpPorts'] {
+function readRtpPorts(reader: Reader): VoiceConfig['rtpPorts'] {
   const text = reader.text('RTP_PORTS');
   const [first, last] = (/^(\d{1,5})-(\d{1,5})$/.exec(text) ?? []).slice(1).map(Number);
   const inRange = first !== undefined && last !== undefined && first >= FIRST_UNPRIVILEGED_PORT && last <= MAX_PORT;
@@ -310,84 +318,12 @@ function readRtpPorts(reader: VariableReader): VoiceConfig['rtpPorts'] {
   return { first: FIRST_UNPRIVILEGED_PORT, last: MAX_PORT };
 }
 
-function readSpeechUrl(reader: VariableReader): string | undefined {
+function readSpeechUrl(reader: Reader): string | undefined {
   if (!reader.isSet('SPEECH_URL')) return undefined;
   const url = URL.parse(reader.text('SPEECH_URL'));
   // The value may hold a key and is not repeated.
   if (url === null || !/^https?:$/.test(url.protocol)) reader.refuseSilently('SPEECH_URL', 'is no http or https URL');
   return reader.text('SPEECH_URL');
-}
-
-/** Reads single variables; what is wrong is kept in `mistakes` and answered with a harmless value. */
-class VariableReader {
-  readonly mistakes: string[] = [];
-  readonly #env: NodeJS.ProcessEnv;
-
-  constructor(env: NodeJS.ProcessEnv) {
-    this.#env = env;
-  }
-
-  /** An empty value counts as unset, as shells and compose files produce it. */
-  isSet(name: ConfigVariable): boolean {
-    return (this.#env[name] ?? '').trim() !== '';
-  }
-
-  text(name: ConfigVariable): string {
-    return this.isSet(name) ? (this.#env[name] ?? '').trim() : CONFIG_DEFAULTS[name];
-  }
-
-  refuse(name: ConfigVariable, reason: string): void {
-    this.mistakes.push(`${name}=${this.text(name)}: ${reason}`);
-  }
-
-  /** For values that must not be shown, or are not there. */
-  refuseSilently(name: ConfigVariable, reason: string): void {
-    this.mistakes.push(`${name}: ${reason}`);
-  }
-
-  boolean(name: ConfigVariable): boolean {
-    const text = this.text(name).toLowerCase();
-    if (YES.includes(text)) return true;
-    if (!NO.includes(text)) this.refuse(name, 'must be yes or no (also on/off, true/false, 1/0)');
-    return false;
-  }
-
-  integer(name: ConfigVariable, least: number, most: number): number {
-    const text = this.text(name);
-    const value = Number(text);
-    if (/^\d{1,15}$/.test(text) && value >= least && value <= most) return value;
-    this.refuse(name, `must be a whole number from ${least} to ${most}`);
-    return least;
-  }
-
-  /** From 0 to 1. */
-  share(name: ConfigVariable): number {
-    const text = this.text(name);
-    const value = Number(text);
-    if (/^\d+(\.\d+)?$/.test(text) && value <= 1) return value;
-    this.refuse(name, 'must be a number from 0 to 1');
-    return 0;
-  }
-
-  port(name: ConfigVariable): number {
-    return this.integer(name, 0, MAX_PORT);
-  }
-
-  portOrOff(name: ConfigVariable): number | 'off' {
-    return this.text(name).toLowerCase() === 'off' ? 'off' : this.port(name);
-  }
-
-  /** CIDRs and single addresses, separated by commas or blanks, each written back as a CIDR. */
-  networks(name: ConfigVariable): string[] {
-    const networks: string[] = [];
-    for (const part of this.text(name).split(/[\s,]+/)) {
-      if (part === '') continue;
-      if (ipaddr.isValidCIDR(part)) networks.push(part);
-      else if (isIP(part) !== 0) networks.push(`${part}/${isIP(part) === 4 ? 32 : 128}`);
-      else this.refuse(name, `"${part}" is neither a CIDR nor an address`);
-    }
-    return networks;
-  }
 }
 
 function freezeDeep<T extends object>(value: T): T {

@@ -8,6 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { FollowingClock } from './base/clock.ts';
 import type { Logger } from './base/log.ts';
 import { createMetrics, type Metrics } from './base/metrics.ts';
+import type { SecretKeys } from './base/secret-keys.ts';
 import { CallbackDelivery } from './callback/deliver.ts';
 import type { Config } from './config.ts';
 import { MetricsServer } from './http/metrics-server.ts';
@@ -33,6 +34,8 @@ import { PartitionKeeper } from './store/partition-keeper.ts';
 import { nextMsgid } from './store/partitions.ts';
 import { queueDepths } from './store/queue.ts';
 import { enterSandbox, leaveSandbox } from './store/sandbox.ts';
+import { sealPlainPasswords } from './store/seal-passwords.ts';
+import { openSecretKeys } from './store/secret-key-file.ts';
 import { ensureSimulatedTrunk } from './store/trunks.ts';
 import { type VoiceHooks, VoicePipeline } from './voice/pipeline.ts';
 import { openSpeech, type SpeechChoice } from './voice/speech-open.ts';
@@ -191,7 +194,7 @@ async function start(config: Config, log: Logger, stops: StopList): Promise<Plat
     simulator?.operator.handsets.stop();
     simulator?.telephone.calls.stop();
   });
-  const addresses = await listen(config, clock, http, metrics, stops);
+  const addresses = await listen({ config, clock, http, metrics, stops, log, keys: database.keys });
   listeners.push(...addresses.listeners, ...(simulator?.ports ?? []));
   up = true;
   stops.add(async () => {
@@ -220,13 +223,14 @@ async function openDatabase(config: Config, clock: FollowingClock, log: Logger, 
   }
   const url = config.databaseUrl ?? embedded?.url ?? '';
   await migrate(url);
-  const database = new Database(url);
+  const database = new Database(url, { keys: await openSecretKeys(config) });
   stops.add(() => database.stop());
   for (const risk of await durabilityRisks(database)) log.warn({ setting: risk.setting }, risk.warning);
   database.followPrimary(log);
   const keeper = new PartitionKeeper({ database, log, nowMs: () => clock.now(), retentionDays: config.retentionDays });
   await keeper.start();
   stops.add(() => keeper.stop());
+  await sealPlainPasswords(database, log);
   return database;
 }
 
@@ -277,13 +281,16 @@ async function startSandbox(
   return { operator, telephone, ports };
 }
 
-async function listen(
-  config: Config,
-  clock: FollowingClock,
-  http: HttpServer,
-  metrics: Metrics,
-  stops: StopList,
-): Promise<{ http: string; https: string | undefined; metrics: string | undefined; listeners: Listener[] }> {
+async function listen(parts: {
+  config: Config;
+  clock: FollowingClock;
+  http: HttpServer;
+  metrics: Metrics;
+  stops: StopList;
+  log: Logger;
+  keys: SecretKeys | undefined;
+}): Promise<{ http: string; https: string | undefined; metrics: string | undefined; listeners: Listener[] }> {
+  const { config, http, metrics, stops } = parts;
   let metricsPort: number | undefined;
   if (config.metricsPort !== 'off') {
     const server = new MetricsServer(metrics);
@@ -293,7 +300,7 @@ async function listen(
   }
   await http.listenHttp({ host: config.httpHost, port: config.httpPort });
   if (config.httpsPort !== 'off') {
-    await http.listenHttps({ host: config.httpHost, port: config.httpsPort, tls: await certificate(config, clock) });
+    await http.listenHttps({ host: config.httpHost, port: config.httpsPort, tls: await certificate(parts) });
   }
   const bound = http.addresses();
   const urlOf = (scheme: string): string | undefined => {
@@ -308,8 +315,14 @@ async function listen(
   };
 }
 
-async function certificate(config: Config, clock: FollowingClock): Promise<Certificate> {
-  if (!config.tls) return selfSignedCertificate({ directory: config.dataDir, nowMs: clock.now() });
+async function certificate(parts: {
+  config: Config;
+  clock: FollowingClock;
+  log: Logger;
+  keys: SecretKeys | undefined;
+}): Promise<Certificate> {
+  const { config, clock, log, keys } = parts;
+  if (!config.tls) return selfSignedCertificate({ directory: config.dataDir, nowMs: clock.now(), keys, log });
   return {
     cert: await readFile(config.tls.certificatePath, 'utf8'),
     key: await readFile(config.tls.keyPath, 'utf8'),

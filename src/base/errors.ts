@@ -8,6 +8,7 @@ export const ERROR_MEANINGS = {
   DATA_DIR_IN_USE: 'another Feige process works on this data directory',
   DATA_DIR_UNUSABLE: 'the data directory cannot be read or written, or holds something else',
   EMBEDDED_POSTGRES_FAILED: 'the embedded PostgreSQL could not be made, started or reached',
+  SECRET_KEY_MISSING: 'a password is to be stored and there is no key to seal it with',
   STOPPED: 'the part that was asked has been stopped',
   MEDIA_UNAVAILABLE: 'no RTP port or stream is free, or the thread that sends RTP is down',
   MIGRATION_CHANGED: 'a migration that was applied has another content now',

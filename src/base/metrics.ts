@@ -75,6 +75,8 @@ export interface Metrics {
   readonly callbacks: Tallies<'result'>;
   /** Label state: FarEnd, NoAnswer, Busy. */
   readonly calls: Tallies<'state'>;
+  /** Label result: right, wrong, or turned-away when too many waited. What was answered without a hash is not here. */
+  readonly passwordHashes: Tallies<'result'>;
   /** Seconds from acceptance to the final state. */
   readonly deliverySeconds: Histogram;
   /** Rows of a batch; label stage. */
@@ -124,6 +126,7 @@ export function createMetrics(): Metrics {
     receipts: tallies('feige_receipts_total', 'Receipts by operator and state', ['operator', 'state']),
     callbacks: tallies('feige_callbacks_total', 'Callback attempts by result', ['result']),
     calls: tallies('feige_calls_total', 'Calls that ended, by how', ['state']),
+    passwordHashes: tallies('feige_password_hashes_total', 'Password hashes computed, by result', ['result']),
     deliverySeconds,
     batchRows,
     unresolvedCommits: unresolved.of(),

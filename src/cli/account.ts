@@ -125,7 +125,7 @@ function createCommand(): Command {
     .addOption(jsonOption())
     .addHelpText(
       'after',
-      '\nExamples:\n  feige account create --username shop --password s3cret --points 1000\n  feige account create --username shop --password-stdin --international on --ip 192.0.2.0/24 < secret.txt',
+      '\nExamples:\n  feige account create --username shop --password-stdin --points 1000 < secret.txt\n  feige account create --username shop --password-stdin --international on --ip 192.0.2.0/24 < secret.txt',
     )
     .action(async (options: JsonOption & PasswordOptions & SettingOptions & { username: string; points: number }) => {
       const { username, points } = options;

@@ -1,4 +1,4 @@
-/** Expected ends of a command: a sentence for standard error and the exit code, without a stack. */
+/** Expected ends of a command: a sentence for standard error and the exit code, without a stack; and what is amiss. */
 
 /** What was asked for could not be done. */
 export const EXIT_FAILED = 1;
@@ -13,6 +13,20 @@ export class CommandFailure extends Error {
     super(message);
     this.exitCode = exitCode;
   }
+}
+
+/** What people are shown of operators or trunks, and below it which of them can't be used for want of their password. */
+export function withProblems(
+  shown: readonly { name: string; passwordProblem?: string }[],
+  describe: () => string,
+): string {
+  const problems = shown.filter(({ passwordProblem }) => passwordProblem !== undefined);
+  return [describe(), ...problems.map(({ name, passwordProblem }) => `${name}: ${passwordProblem}`)].join('\n');
+}
+
+/** For a command that needs the password itself. */
+export function refuseUnreadable({ name, passwordProblem }: { name: string; passwordProblem?: string }): void {
+  if (passwordProblem !== undefined) throw new CommandFailure(`${name} cannot be tried: ${passwordProblem}`);
 }
 
 export function noSuchAccount(username: string): CommandFailure {

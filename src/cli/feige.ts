@@ -35,6 +35,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
+// Arguments are shown to everybody on the machine for as long as the process lives; a title takes their place. The
+// first moments of Node itself remain, and npm's own processes: hence --password-stdin.
+if (process.argv.some((argument) => argument.startsWith('--password'))) process.title = 'feige';
+
 try {
   const program = await buildProgram(process.argv[2]);
   await program.parseAsync();

@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import type { OperatorSettings } from '../domain/operator-settings.ts';
 import type { BindMode, ConnectTarget } from '../smpp/session.ts';
-import { EXIT_FAILED, noSuchOperator } from './failure.ts';
+import { EXIT_FAILED, noSuchOperator, refuseUnreadable } from './failure.ts';
 import { type JsonOption, print } from './output.ts';
 import { withDatabase } from './platform.ts';
 import { jsonOption } from './values.ts';
@@ -33,6 +33,7 @@ export function testCommand(): Command {
       const { findOperator } = await import('../store/operators.ts');
       const operator = await withDatabase((db) => findOperator(db, name));
       if (operator === undefined) throw noSuchOperator(name);
+      refuseUnreadable(operator);
       const { settings } = operator;
       const modes: BindMode[] = settings.bindMode === 'transceiver' ? ['transceiver'] : ['receiver', 'transmitter'];
       const binds: BindReport[] = [];

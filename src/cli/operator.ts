@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Command } from 'commander';
 import { operatorSettingFields, parseOperatorSettings } from '../domain/operator-settings.ts';
 import type { Operator } from '../store/operators.ts';
-import { CommandFailure, EXIT_USAGE, noSuchOperator } from './failure.ts';
+import { CommandFailure, EXIT_USAGE, noSuchOperator, withProblems } from './failure.ts';
 import { addSettingOptions, optionName, readSettings, writeValue } from './setting-options.ts';
 import { testCommand } from './operator-test.ts';
 import { count, type JsonOption, onOff, pairs, print, tableOr } from './output.ts';
@@ -38,7 +38,7 @@ function addCommand(): Command {
     .addOption(jsonOption())
     .addHelpText(
       'after',
-      '\nExamples:\n  feige operator add alpha --host smsc.example --system-id feige --password s3cret\n  feige operator add beta --host 192.0.2.9 --port 3550 --tls on --system-id feige --password-stdin \\\n    --links 2 --throttle 50 --prefixes 81,82 --status-overrides 0x45=retry < secret.txt',
+      '\nExamples:\n  feige operator add alpha --host smsc.example --system-id feige --password-stdin < secret.txt\n  feige operator add beta --host 192.0.2.9 --port 3550 --tls on --system-id feige --password-stdin \\\n    --links 2 --throttle 50 --prefixes 81,82 --status-overrides 0x45=retry < secret.txt',
     )
     .action(async (name: string, options: SettingOptions) => {
       const settings = await readSettings(OPERATOR, {}, await withPassword(options));
@@ -101,19 +101,21 @@ function listCommand(): Command {
           linksBound: boundOf(operator),
         })),
         () =>
-          tableOr(
-            'no operators',
-            ['name', 'enabled', 'links bound', 'address', 'system-id', 'throttle', 'prefixes', 'priority'],
-            operators.map((operator) => [
-              operator.name,
-              onOff(operator.enabled),
-              `${boundOf(operator)}/${operator.settings.links}`,
-              `${operator.settings.host}:${operator.settings.port}${operator.settings.tls ? ' (TLS)' : ''}`,
-              operator.settings.systemId,
-              operator.settings.throttle,
-              operator.settings.prefixes.map((prefix) => prefix || 'any').join(','),
-              operator.settings.priority,
-            ]),
+          withProblems(operators, () =>
+            tableOr(
+              'no operators',
+              ['name', 'enabled', 'links bound', 'address', 'system-id', 'throttle', 'prefixes', 'priority'],
+              operators.map((operator) => [
+                operator.name,
+                onOff(operator.enabled),
+                `${boundOf(operator)}/${operator.settings.links}`,
+                `${operator.settings.host}:${operator.settings.port}${operator.settings.tls ? ' (TLS)' : ''}`,
+                operator.settings.systemId,
+                operator.settings.throttle,
+                operator.settings.prefixes.map((prefix) => prefix || 'any').join(','),
+                operator.settings.priority,
+              ]),
+            ),
           ),
       );
     });
@@ -177,6 +179,7 @@ async function printOperator(options: JsonOption, operator: Operator): Promise<v
       ['name', operator.name],
       ['enabled', onOff(operator.enabled)],
       ...Object.entries(settings).map(([name, value]) => [optionName(name), writeValue(value)] as const),
+      ...(operator.passwordProblem === undefined ? [] : [['problem', operator.passwordProblem] as const]),
     ]),
   );
 }

@@ -46,7 +46,8 @@ export async function withDatabase<Result>(work: (db: Database) => Promise<Resul
     );
   }
   const { Database } = await import('../store/database.ts');
-  const db = new Database(url);
+  const { findSecretKeys } = await import('../store/secret-key-file.ts');
+  const db = new Database(url, { keys: await findSecretKeys(config) });
   try {
     return await work(db);
   } finally {

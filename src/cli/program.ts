@@ -67,6 +67,11 @@ const NOUNS: readonly Noun[] = [
     load: async () => (await import('./optout.ts')).optoutCommand(),
   },
   {
+    name: 'secret',
+    description: 'the keys that stored passwords are sealed under',
+    load: async () => (await import('./secret.ts')).secretCommand(),
+  },
+  {
     name: 'ledger',
     description: 'the movements of points of all accounts',
     load: async () => (await import('./ledger.ts')).ledgerCommand(),
@@ -88,7 +93,7 @@ export async function buildProgram(wanted: string | undefined): Promise<Command>
     .description('Feige: a self-hosted SMS platform that speaks the TwSMS API')
     .addHelpText(
       'after',
-      '\nCommands work beside a running platform: on DATABASE_URL, or on the embedded database of the platform that\nruns on DATA_DIR. Exit codes: 0 done, 1 failed, 2 not understood.\n\nExamples:\n  feige account create --username shop --password s3cret --points 1000\n  feige account list --json\n  feige message show 100000042',
+      '\nCommands work beside a running platform: on DATABASE_URL, or on the embedded database of the platform that\nruns on DATA_DIR. Exit codes: 0 done, 1 failed, 2 not understood.\n\nExamples:\n  feige account create --username shop --password-stdin --points 1000 < secret.txt\n  feige account list --json\n  feige message show 100000042',
     );
   for (const noun of NOUNS) {
     const command = wanted === 'all' || wanted === noun.name ? await noun.load() : new Command(noun.name);

@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { parseTrunkSettings, trunkSettingFields } from '../domain/trunk-settings.ts';
 import type { Trunk } from '../store/trunks.ts';
-import { CommandFailure, EXIT_FAILED, EXIT_USAGE } from './failure.ts';
+import { CommandFailure, EXIT_FAILED, EXIT_USAGE, refuseUnreadable, withProblems } from './failure.ts';
 import { type JsonOption, onOff, pairs, print, tableOr } from './output.ts';
 import { type PasswordOptions, readPassword } from './password-input.ts';
 import { requireConfig, withDatabase } from './platform.ts';
@@ -82,19 +82,21 @@ function listCommand(): Command {
         options,
         trunks.map((trunk) => ({ ...trunk, settings: maskedTrunkSettings(trunk.settings) })),
         () =>
-          tableOr(
-            'no trunks',
-            ['name', 'enabled', 'address', 'from-user', 'max-calls', 'calls-per-second', 'prefixes', 'priority'],
-            trunks.map(({ name, enabled, settings }) => [
-              name,
-              onOff(enabled),
-              `${settings.host}:${settings.port} (${settings.transport})`,
-              settings.fromUser,
-              settings.maxCalls,
-              settings.callsPerSecond,
-              settings.prefixes.map((prefix) => prefix || 'any').join(','),
-              settings.priority,
-            ]),
+          withProblems(trunks, () =>
+            tableOr(
+              'no trunks',
+              ['name', 'enabled', 'address', 'from-user', 'max-calls', 'calls-per-second', 'prefixes', 'priority'],
+              trunks.map(({ name, enabled, settings }) => [
+                name,
+                onOff(enabled),
+                `${settings.host}:${settings.port} (${settings.transport})`,
+                settings.fromUser,
+                settings.maxCalls,
+                settings.callsPerSecond,
+                settings.prefixes.map((prefix) => prefix || 'any').join(','),
+                settings.priority,
+              ]),
+            ),
           ),
       );
     });
@@ -131,6 +133,7 @@ function testCommand(): Command {
     )
     .action(async (name: string, options: JsonOption) => {
       const trunk = await requireTrunk(name);
+      refuseUnreadable(trunk);
       const startedMs = performance.now();
       const result = await askOptions(trunk);
       const milliseconds = Math.round(performance.now() - startedMs);
@@ -188,6 +191,7 @@ async function printTrunk(options: JsonOption, trunk: Trunk): Promise<void> {
       ['name', trunk.name],
       ['enabled', onOff(trunk.enabled)],
       ...Object.entries(settings).map(([name, value]) => [optionName(name), writeValue(value)] as const),
+      ...(trunk.passwordProblem === undefined ? [] : [['problem', trunk.passwordProblem] as const]),
     ]),
   );
 }

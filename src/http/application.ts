@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type FastifyInstance, fastify } from 'fastify';
-import { Authenticator } from './authenticate.ts';
+import { Authenticator, type HashListener } from './authenticate.ts';
 import { ClientAddresses } from './client-address.ts';
 import { mountEndpoint } from './routes/api-endpoint.ts';
 import { mountHealth } from './routes/health.ts';
@@ -41,7 +41,9 @@ export async function createApplication(services: HttpServices, stopping: () => 
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   refuseTheRest(app, services);
   const addresses = new ClientAddresses({ trustedProxies: services.config.trustedProxies });
-  const authenticator = new Authenticator({ accounts: services.accounts, addresses });
+  const { accounts, metrics } = services;
+  const onHash: HashListener = (result) => metrics.passwordHashes.of(result).add();
+  const authenticator = new Authenticator({ accounts, addresses, onHash });
   const endpoints = [
     { name: 'sms_send', endpoint: new SmsSend(services, authenticator) },
     { name: 'sms_query', endpoint: new SmsQuery(services, authenticator) },

@@ -34,9 +34,13 @@ const PAUSE_MS = 2_000;
 /** Answers that pause at once; further failures are answered without a pause, and without a hash all the same. */
 const MAX_PAUSED = 1_000;
 
+export type HashListener = (result: 'right' | 'wrong' | 'turned-away') => void;
+
 export interface AuthenticatorServices {
   accounts: Pick<AccountDirectory, 'find'>;
   addresses: ClientAddresses;
+  /** Called for each guess that reached the hashes. */
+  onHash?: HashListener;
   /** Only tests give one. */
   pauseMs?: number;
   verify?: (password: string, passwordHash: string) => Promise<boolean>;
@@ -131,6 +135,7 @@ export class Authenticator {
     tokens: { pair: string; site: string },
   ): Promise<boolean | undefined> {
     const isRight = await this.#hashes.run(account.accountId, () => this.#verify(guess.password, account.passwordHash));
+    this.#services.onHash?.(isRight === undefined ? 'turned-away' : isRight ? 'right' : 'wrong');
     if (isRight !== undefined) this.#memory.remember(guess.key, account.passwordHash, isRight);
     if (isRight !== false) {
       this.#pairs.giveBack(tokens.pair);

@@ -25,7 +25,7 @@ export interface HttpServices {
   drurlCheck: Pick<DrurlCheck, 'check' | 'isForbiddenLiteral'>;
   clock: Clock;
   log: Logger;
-  metrics: Pick<Metrics, 'answers'>;
+  metrics: Pick<Metrics, 'answers' | 'passwordHashes'>;
   prices: PriceTable;
   /** Whether everything that a request needs is up. */
   ready: () => boolean;

@@ -3,7 +3,7 @@
  * when its file has been written, shortly after its end; a kill loses what had not been. Bounded in files and in writes
  * that wait; what cannot be written is lost here and nowhere else.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SavedCall, SimulatedCall } from './calls.ts';
@@ -14,6 +14,8 @@ const FILE_NAME = /^([0-9a-f-]{36})\.call$/;
 const MAX_FILES = 1_000;
 const MAX_WAITING = 1_000;
 const NEWLINE = 0x0a;
+const OWNER_ONLY_FILE = 0o600;
+const OWNER_ONLY_DIRECTORY = 0o700;
 
 export class CallArchive {
   readonly #directory: string;
@@ -33,7 +35,9 @@ export class CallArchive {
 
   /** The calls of former lives, oldest first; what is damaged is deleted. Throws when the directory cannot be used. */
   load(): { call: SavedCall; heard: Buffer }[] {
-    mkdirSync(this.#directory, { recursive: true });
+    mkdirSync(this.#directory, { recursive: true, mode: OWNER_ONLY_DIRECTORY });
+    // One made by an earlier version was open to others.
+    chmodSync(this.#directory, OWNER_ONLY_DIRECTORY);
     const loaded = [];
     for (const name of readdirSync(this.#directory)) {
       const saved = FILE_NAME.test(name) ? this.#read(name) : undefined;
@@ -53,7 +57,9 @@ export class CallArchive {
       const { recording, ...saved } = call;
       const path = join(this.#directory, `${call.id}.call`);
       const partial = `${path}.part`;
-      await writeFile(partial, [Buffer.from(`${JSON.stringify(saved)}\n`), recording?.encoded() ?? Buffer.alloc(0)]);
+      await writeFile(partial, [Buffer.from(`${JSON.stringify(saved)}\n`), recording?.encoded() ?? Buffer.alloc(0)], {
+        mode: OWNER_ONLY_FILE,
+      });
       await rename(partial, path);
       this.#files.add(call.id);
       for (const id of this.#files) {

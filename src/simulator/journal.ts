@@ -40,7 +40,7 @@ export class Journal {
     onFault: (error: unknown) => void;
     rewriteGrowthBytes?: number;
   }) {
-    if (options.directory !== undefined) mkdirSync(options.directory, { recursive: true });
+    if (options.directory !== undefined) mkdirSync(options.directory, { recursive: true, mode: 0o700 });
     this.#path = options.directory === undefined ? undefined : join(options.directory, FILE_NAME);
     this.#snapshot = options.snapshot;
     this.#onFault = options.onFault;

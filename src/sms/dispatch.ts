@@ -52,7 +52,9 @@ export class Dispatch {
       if (!operator?.enabled || operator.version !== running.operator.version) this.#end(operatorId);
     }
     for (const [operatorId, operator] of wanted) {
-      if (!operator.enabled || this.#running.has(operatorId) || this.#ending.has(operatorId)) continue;
+      // One that runs goes on with the password that it has.
+      const mayStart = operator.enabled && operator.passwordProblem === undefined;
+      if (!mayStart || this.#running.has(operatorId) || this.#ending.has(operatorId)) continue;
       const dispatch = new OperatorDispatch(operator, this.#context);
       this.#running.set(operatorId, dispatch);
       dispatch.start();

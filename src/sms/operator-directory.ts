@@ -26,6 +26,7 @@ export interface BoundLinks {
 export class OperatorDirectory {
   readonly #database: Database;
   readonly #lease: EpochHolder;
+  readonly #log: Logger;
   readonly #refresh: Periodic;
   readonly #listeners: (() => void)[] = [];
   #operators: ReadonlyMap<number, Operator> = new Map();
@@ -37,6 +38,7 @@ export class OperatorDirectory {
   constructor(options: { database: Database; lease: EpochHolder; log: Logger }) {
     this.#database = options.database;
     this.#lease = options.lease;
+    this.#log = options.log;
     this.#refresh = new Periodic({
       everyMs: REFRESH_EVERY_MS,
       run: async () => {
@@ -95,6 +97,7 @@ export class OperatorDirectory {
   async refresh(): Promise<void> {
     const operators = await listOperators(this.#database);
     const askedAtMs = performance.now();
+    this.#tellOfPasswords(operators);
     const links = await linkStates(this.#database, this.#lease.epoch() ?? NO_EPOCH);
     // Of two readings under way at once the later one counts.
     if (askedAtMs < this.#linksAskedAtMs) return;
@@ -109,6 +112,15 @@ export class OperatorDirectory {
     }));
     this.#links = new Map(links.map((link) => [link.operator_id, link]));
     for (const listener of this.#listeners) listener();
+  }
+
+  /** Once for each change: it is neither bound nor forgotten, and its messages wait or take another way. */
+  #tellOfPasswords(operators: readonly Operator[]): void {
+    for (const { operatorId, name, passwordProblem } of operators) {
+      if (passwordProblem === undefined || passwordProblem === this.#operators.get(operatorId)?.passwordProblem)
+        continue;
+      this.#log.error({ operator: name, reason: passwordProblem }, 'an operator has a password that cannot be read');
+    }
   }
 }
 

@@ -6,6 +6,7 @@
 import pg from 'pg';
 import { FeigeError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
+import type { SecretKeys } from '../base/secret-keys.ts';
 import { arrayLiteral } from './array-literal.ts';
 import { DatabaseHosts } from './database-hosts.ts';
 
@@ -53,6 +54,12 @@ export const TRANSIENT = /^40/;
 /** The database refuses what is in some row of a statement: the others would go through without it. */
 export function isRowFault(error: unknown): boolean {
   return ROW_FAULT.test(sqlState(error));
+}
+
+/** Where passwords of others are kept: with the keys that they are sealed under. */
+export interface KeyedQueryable extends Queryable {
+  /** Absent only where tests store things as they are. */
+  readonly keys: SecretKeys | undefined;
 }
 
 /** SQLSTATE class 08 and 57P0x, or no SQLSTATE at all: the server may or may not have committed. */
@@ -173,7 +180,8 @@ const STAGE_SETTINGS =
   '-c plan_cache_mode=force_generic_plan -c jit=off -c enable_seqscan=off -c enable_mergejoin=off -c enable_hashjoin=off';
 const FORGETFUL_SETTING = '-c synchronous_commit=off';
 
-export class Database implements Queryable {
+export class Database implements KeyedQueryable {
+  readonly keys: SecretKeys | undefined;
   readonly #hosts: DatabaseHosts;
   readonly #stages: StageConnection[] = [];
   /** The pool's connections, of pools that were forgotten as well until they are closed. */
@@ -181,7 +189,8 @@ export class Database implements Queryable {
   #pool: pg.Pool | undefined;
   #poolHost: Promise<pg.Pool> | undefined;
 
-  constructor(databaseUrl: string) {
+  constructor(databaseUrl: string, options: { keys?: SecretKeys } = {}) {
+    this.keys = options.keys;
     this.#hosts = new DatabaseHosts(databaseUrl);
   }
 

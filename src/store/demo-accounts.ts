@@ -118,7 +118,12 @@ export async function ensureSimulatedOperator(
       throttle: SIMULATED_THROTTLE_SEGMENTS_PER_SECOND,
     });
     if (!parsed.ok) throw new Error(`the simulator cannot be an operator: ${parsed.mistakes.join('; ')}`);
-    const added = await addOperator(db, { name: SIMULATED_OPERATOR_NAME, enabled: true, settings: parsed.settings });
+    const added = await addOperator(db, {
+      name: SIMULATED_OPERATOR_NAME,
+      enabled: true,
+      settings: parsed.settings,
+      isPublished: true,
+    });
     if (added.kind === 'added') return added.operator;
     return ensureSimulatedOperator(db, target);
   }
@@ -131,6 +136,7 @@ export async function ensureSimulatedOperator(
   if (same) return existing;
   const updated = await updateOperator(db, SIMULATED_OPERATOR_NAME, {
     settings: { ...settings, host, port, systemId, password },
+    isPublished: true,
   });
   return updated.kind === 'updated' ? updated.operator : ensureSimulatedOperator(db, target);
 }

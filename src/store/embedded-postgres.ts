@@ -48,6 +48,9 @@ const SETTINGS: ServerSettings = {
   timezone: 'UTC',
   log_timezone: 'UTC',
   log_checkpoints: 'off',
+  // Details and statements of an error hold the row that failed: texts, numbers, hashes. Its message names the rule.
+  log_error_verbosity: 'terse',
+  log_min_error_statement: 'panic',
 };
 
 export interface EmbeddedPostgres {

@@ -1,10 +1,12 @@
 /**
  * The operators that messages can go through. Every change raises an operator's version, by which running nodes
- * notice it; its link slots always number as many as its links. Passwords of binds stand in the settings as they
- * are (they have to be sent); whoever shows settings to people masks them with `maskedSettings`.
+ * notice it; its link slots always number as many as its links. Passwords of binds are sealed in the database and
+ * open in memory (they have to be sent); whoever shows settings to people masks them with `maskedSettings`.
  */
 import { type OperatorSettings, parseOperatorSettings } from '../domain/operator-settings.ts';
-import type { Database, Queryable, Statement } from './database.ts';
+import type { SecretKeys } from '../base/secret-keys.ts';
+import type { Database, KeyedQueryable, Queryable, Statement } from './database.ts';
+import { openSettings, type Place, settingsToStore } from './sealed-password.ts';
 
 export interface Operator {
   operatorId: number;
@@ -12,6 +14,8 @@ export interface Operator {
   enabled: boolean;
   settings: OperatorSettings;
   version: number;
+  /** Why the password is not in `settings`: nothing may bind with them. */
+  passwordProblem?: string;
 }
 
 export type AddedOperator = { kind: 'added'; operator: Operator } | { kind: 'exists' };
@@ -43,28 +47,43 @@ const COLUMNS = `operator_id AS "operatorId", name, enabled, settings, version::
 
 const LIST: Statement = { name: 'operators.list', text: `SELECT ${COLUMNS} FROM operators ORDER BY operator_id` };
 const FIND: Statement = { name: 'operators.find', text: `SELECT ${COLUMNS} FROM operators WHERE name = $1` };
+const LOCK: Statement = { name: 'operators.lock', text: `${FIND.text} FOR UPDATE` };
+
+function placeOf(name: string): Place {
+  return `operators/${name}`;
+}
 
 /** Settings stored by an older version are completed with today's defaults. */
-function readOperator(row: OperatorRow): Operator {
-  const parsed = parseOperatorSettings(row.settings);
-  if (parsed.ok) return { ...row, settings: parsed.settings };
+function readOperator(row: OperatorRow, keys: SecretKeys | undefined): Operator {
+  const { settings, problem } = openSettings(row.settings, keys, placeOf(row.name));
+  const parsed = parseOperatorSettings(settings);
+  if (parsed.ok) {
+    return { ...row, settings: parsed.settings, ...(problem !== undefined && { passwordProblem: problem }) };
+  }
   throw new Error(`operator ${row.name} has settings that this version can't read: ${parsed.mistakes.join('; ')}`);
 }
 
 /** Every operator, enabled or not, in the order in which they were added. */
-export async function listOperators(db: Queryable): Promise<Operator[]> {
-  return (await db.query<OperatorRow>(LIST, [])).map(readOperator);
+export async function listOperators(db: KeyedQueryable): Promise<Operator[]> {
+  return (await db.query<OperatorRow>(LIST, [])).map((row) => readOperator(row, db.keys));
 }
 
-export async function findOperator(db: Queryable, name: string): Promise<Operator | undefined> {
+export async function findOperator(db: KeyedQueryable, name: string): Promise<Operator | undefined> {
   const rows = await db.query<OperatorRow>(FIND, [name]);
-  return rows[0] && readOperator(rows[0]);
+  return rows[0] && readOperator(rows[0], db.keys);
 }
 
+/**
+ * Throws SECRET_KEY_MISSING when there is a password and no key.
+ * @param operator.isPublished its password is known to everybody, and may be stored without a key
+ */
 export async function addOperator(
   db: Database,
-  operator: { name: string; enabled: boolean; settings: OperatorSettings },
+  operator: { name: string; enabled: boolean; settings: OperatorSettings; isPublished?: boolean },
 ): Promise<AddedOperator> {
+  const { keys } = db;
+  const { name, settings, isPublished = false } = operator;
+  const stored = settingsToStore(settings, { keys, place: placeOf(name), isPublished });
   return db.transaction(async (tx) => {
     const rows = await tx.query<OperatorRow>(
       {
@@ -72,22 +91,31 @@ export async function addOperator(
         text: `INSERT INTO operators (name, enabled, settings) VALUES ($1, $2, $3::jsonb)
           ON CONFLICT (name) DO NOTHING RETURNING ${COLUMNS}`,
       },
-      [operator.name, operator.enabled, JSON.stringify(operator.settings)],
+      [name, operator.enabled, stored],
     );
     if (rows[0] === undefined) return { kind: 'exists' };
-    const added = readOperator(rows[0]);
+    const added = readOperator(rows[0], keys);
     await matchLinkSlots(tx, added);
     return { kind: 'added', operator: added };
   });
 }
 
-/** Replaces the settings (all of them) and the switch; what is not given stays. */
+/**
+ * Replaces the settings (all of them) and the switch; what is not given stays, as does the stored password when the
+ * settings hold what was read. Throws SECRET_KEY_MISSING when there is another password and no key.
+ */
 export async function updateOperator(
   db: Database,
   name: string,
-  change: { enabled?: boolean; settings?: OperatorSettings },
+  change: { enabled?: boolean; settings?: OperatorSettings; isPublished?: boolean },
 ): Promise<UpdatedOperator> {
+  const { keys } = db;
+  const { enabled, settings, isPublished = false } = change;
   return db.transaction(async (tx) => {
+    const [before] = await tx.query<OperatorRow>(LOCK, [name]);
+    if (before === undefined) return { kind: 'unknown-operator' };
+    const stored =
+      settings && settingsToStore(settings, { keys, place: placeOf(name), stored: before.settings, isPublished });
     const rows = await tx.query<OperatorRow>(
       {
         name: 'operators.update',
@@ -95,10 +123,10 @@ export async function updateOperator(
             version = version + 1
           WHERE name = $1 RETURNING ${COLUMNS}`,
       },
-      [name, change.enabled ?? null, change.settings === undefined ? null : JSON.stringify(change.settings)],
+      [name, enabled ?? null, stored ?? null],
     );
     if (rows[0] === undefined) return { kind: 'unknown-operator' };
-    const updated = readOperator(rows[0]);
+    const updated = readOperator(rows[0], keys);
     await matchLinkSlots(tx, updated);
     return { kind: 'updated', operator: updated };
   });
@@ -135,14 +163,7 @@ const LOAD: Statement = {
  */
 export async function removeOperator(db: Database, name: string): Promise<RemovedOperator> {
   return db.transaction(async (tx) => {
-    const locked = await tx.query<{ operatorId: number; enabled: boolean }>(
-      {
-        name: 'operators.lock',
-        text: 'SELECT operator_id AS "operatorId", enabled FROM operators WHERE name = $1 FOR UPDATE',
-      },
-      [name],
-    );
-    const operator = locked[0];
+    const [operator] = await tx.query<OperatorRow>(LOCK, [name]);
     if (operator === undefined) return { kind: 'unknown-operator' };
     if (operator.enabled) return { kind: 'enabled' };
     const [load] = await tx.query<OperatorLoad>(LOAD, [operator.operatorId]);

@@ -29,6 +29,7 @@ export class TrunkDirectory {
   readonly #refresh: Periodic;
   readonly #health = new Map<number, Health>();
   #trunks: readonly Trunk[] = [];
+  #unreadable: ReadonlyMap<number, string> = new Map();
   #liveNodes = 1;
 
   constructor(options: { database: Database; agent: Pick<SipUserAgent, 'options'>; log: Logger }) {
@@ -85,11 +86,28 @@ export class TrunkDirectory {
   }
 
   async refresh(): Promise<void> {
-    this.#trunks = (await listTrunks(this.#database)).filter((trunk) => trunk.enabled);
+    this.#trunks = this.#usable(await listTrunks(this.#database));
     this.#liveNodes = Math.max(1, await countLiveNodes(this.#database));
     const known = new Set(this.#trunks.map((trunk) => trunk.trunkId));
     for (const trunkId of this.#health.keys()) if (!known.has(trunkId)) this.#health.delete(trunkId);
     for (const trunk of this.#trunks) this.#beat(trunk);
+  }
+
+  /** One whose password can't be read is told of once and left out; if it is the one that was used before, it still is. */
+  #usable(trunks: readonly Trunk[]): Trunk[] {
+    const usable: Trunk[] = [];
+    const unreadable = new Map<number, string>();
+    for (const trunk of trunks) {
+      const { trunkId, name, version, passwordProblem } = trunk;
+      const known = passwordProblem && this.#trunks.find((one) => one.trunkId === trunkId && one.version === version);
+      if (trunk.enabled && (passwordProblem === undefined || known)) usable.push(known || trunk);
+      if (passwordProblem === undefined) continue;
+      unreadable.set(trunkId, passwordProblem);
+      if (this.#unreadable.get(trunkId) === passwordProblem) continue;
+      this.#log.error({ trunk: name, reason: passwordProblem }, 'a trunk has a password that cannot be read');
+    }
+    this.#unreadable = unreadable;
+    return usable;
   }
 
   #isDown(trunk: Trunk): boolean {

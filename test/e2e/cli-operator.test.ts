@@ -8,9 +8,12 @@ import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
+import { makeSecretKey } from '../../src/base/secret-keys.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 
 const FEIGE = fileURLToPath(new URL('../../src/cli/feige.ts', import.meta.url));
+
+const SECRET_KEY = makeSecretKey();
 
 let template: TestDatabase;
 let client: pg.Client;
@@ -31,7 +34,7 @@ after(async () => {
 
 function start(args: readonly string[]): ChildProcess {
   return spawn(process.execPath, [FEIGE, ...args], {
-    env: { PATH: process.env.PATH, DATABASE_URL: template.url },
+    env: { PATH: process.env.PATH, DATABASE_URL: template.url, SECRET_KEY },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }
@@ -103,8 +106,9 @@ test('an operator is added, changed, listed and removed, and its password is nev
   const everything =
     added.stdout + JSON.stringify(set) + shown.stdout + list.stdout + JSON.stringify(await json('operator', 'list'));
   assert.doesNotMatch(everything, /pass-word/);
-  const { rows } = await client.query(`SELECT settings->>'password' AS password FROM operators WHERE name = 'alpha'`);
-  assert.deepEqual(rows, [{ password: 'pass-word' }]);
+  const { rows } = await client.query(`SELECT settings::text FROM operators WHERE name = 'alpha'`);
+  assert.match(JSON.stringify(rows), /sealed.*v1\./);
+  assert.doesNotMatch(JSON.stringify(rows), /pass-word/);
   await json('operator', 'remove', 'alpha');
   assert.deepEqual(await json('operator', 'list'), []);
 });

@@ -4,10 +4,13 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { FollowingClock } from '../../src/base/clock.ts';
 import { createLogger } from '../../src/base/log.ts';
+import { makeSecretKey } from '../../src/base/secret-keys.ts';
 import { SimulatedTelephone } from '../../src/simulator/callee.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+const SECRET_KEY = makeSecretKey();
 
 let database: TestDatabase;
 let telephone: SimulatedTelephone;
@@ -40,7 +43,7 @@ function feige(words: string[], input = ''): Promise<Ended> {
     const child = execFile(
       process.execPath,
       ['src/cli/feige.ts', ...words],
-      { cwd: ROOT, env: { ...process.env, DATABASE_URL: database.url } },
+      { cwd: ROOT, env: { ...process.env, DATABASE_URL: database.url, SECRET_KEY } },
       (error: ExecFileException | null, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
     );
     child.stdin?.end(input);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { CONFIG_DEFAULTS, type Config, loadConfig } from '../../src/config.ts';
@@ -132,6 +133,27 @@ test('a refused database address is never repeated, since it holds a password', 
   for (const url of ['mysql://u:hunter2@h/db', 'postgres://u:hunter2@h', 'postgres://u:hunter2@h,/db']) {
     assertRefused({ DATABASE_URL: url }, 'DATABASE_URL');
     assert.doesNotMatch(mistakesOf({ DATABASE_URL: url }).join(), /hunter2/);
+  }
+});
+
+test('keys come from a variable or from a file, one or more, the first one first', async () => {
+  const [base64, hex] = [Buffer.alloc(32, 7).toString('base64'), '0'.repeat(63).concat('1')];
+  const other = Buffer.from(hex, 'hex').toString('base64');
+  assert.deepEqual(load({}).secretKeys, []);
+  assert.deepEqual(load({ SECRET_KEY: `${base64}, ${hex}` }).secretKeys, [base64, other]);
+  const directory = await mkdtemp(join(tmpdir(), 'feige-config-'));
+  const file = join(directory, 'keys');
+  await writeFile(file, `${hex}\n${base64}\n`);
+  assert.deepEqual(load({ SECRET_KEY_FILE: file }).secretKeys, [other, base64]);
+  assertRefused({ SECRET_KEY: base64, SECRET_KEY_FILE: file }, 'SECRET_KEY_FILE');
+  assertRefused({ SECRET_KEY_FILE: join(directory, 'nowhere') }, 'SECRET_KEY_FILE');
+  await rm(directory, { recursive: true });
+});
+
+test('a refused key is never repeated', () => {
+  for (const key of ['hunter2', `${'hunter2'.repeat(7)}`, Buffer.alloc(31, 1).toString('base64')]) {
+    assertRefused({ SECRET_KEY: key }, 'SECRET_KEY');
+    assert.ok(!mistakesOf({ SECRET_KEY: key }).join().includes(key));
   }
 });
 

@@ -143,6 +143,15 @@ test('only the store speaks SQL', () => {
   assert.deepEqual(linesMatching(others, statement), []);
 });
 
+test('whoever opens the database brings the keys that passwords are sealed under', () => {
+  const opened = linesMatching(sources, /\bnew Database\(/);
+  assert.ok(opened.length >= 2, 'the platform and the command line');
+  assert.deepEqual(
+    opened.filter((line) => !/\bkeys: /.test(line)),
+    [],
+  );
+});
+
 test('a file is one room: at most 400 lines', () => {
   const long = everything.filter((file) => file.text.split('\n').length - 1 > MAX_LINES);
   assert.deepEqual(

@@ -6,6 +6,8 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { acceptRawUrls, noteResponses } from '../../../src/http/raw-url.ts';
+import { createLogger } from '../../../src/base/log.ts';
+import { makeSecretKey, SecretKeys } from '../../../src/base/secret-keys.ts';
 import { selfSignedCertificate } from '../../../src/http/self-signed.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
@@ -96,7 +98,9 @@ let securePort = 0;
 before(async () => {
   plain = new EchoServer();
   plainPort = await plain.listen();
-  secure = new EchoServer(await selfSignedCertificate({ directory: directory.path, nowMs: 1_800_000_000_000 }));
+  const kept = { directory: directory.path, keys: new SecretKeys([makeSecretKey()]) };
+  const log = createLogger({ level: 'silent' });
+  secure = new EchoServer(await selfSignedCertificate({ ...kept, nowMs: 1_800_000_000_000, log }));
   securePort = await secure.listen();
 });
 after(async () => {

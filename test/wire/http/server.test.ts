@@ -5,6 +5,8 @@ import { get as getHttps } from 'node:https';
 import { connect } from 'node:net';
 import { after, before, beforeEach, test } from 'node:test';
 import { MetricsServer } from '../../../src/http/metrics-server.ts';
+import { createLogger } from '../../../src/base/log.ts';
+import { makeSecretKey, SecretKeys } from '../../../src/base/secret-keys.ts';
 import { selfSignedCertificate } from '../../../src/http/self-signed.ts';
 import type { MountedRequest } from '../../../src/http/services.ts';
 import { ask, NOON_MS, type Platform, startPlatform } from './platform.ts';
@@ -131,9 +133,11 @@ test('a mounted room may answer bytes of a type of its own', async () => {
 
 test('https answers as http does, with a certificate for api.twsms.com that survives a restart', async () => {
   const directory = temporaryDirectory();
-  const tls = await selfSignedCertificate({ directory: directory.path, nowMs: NOON_MS });
-  assert.deepEqual(await selfSignedCertificate({ directory: directory.path, nowMs: NOON_MS }), tls);
-  const renewed = await selfSignedCertificate({ directory: directory.path, nowMs: NOON_MS + 800 * 86_400_000 });
+  const keys = new SecretKeys([makeSecretKey()]);
+  const options = { directory: directory.path, nowMs: NOON_MS, keys, log: createLogger({ level: 'silent' }) };
+  const tls = await selfSignedCertificate(options);
+  assert.deepEqual(await selfSignedCertificate(options), tls);
+  const renewed = await selfSignedCertificate({ ...options, nowMs: NOON_MS + 800 * 86_400_000 });
   assert.notEqual(renewed.cert, tls.cert);
   await platform.server.listenHttps({ host: '127.0.0.1', port: 0, tls });
   const address = platform.server.addresses().find(({ scheme }) => scheme === 'https') ?? assert.fail();
