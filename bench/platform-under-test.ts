@@ -52,6 +52,8 @@ export interface PlatformPlan {
   readonly operatorUp: boolean;
   /** A directory for V8's processor profile of the platform. */
   readonly profileTo: string | undefined;
+  /** More options for the platform's Node. */
+  readonly nodeOptions?: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -102,11 +104,12 @@ async function start(
 }
 
 function startProgram(plan: PlatformPlan, dataDir: string): Program {
-  const { profileTo } = plan;
+  const { profileTo, nodeOptions = [] } = plan;
+  const profiling = profileTo === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileTo}`];
   return new Program({
     name: 'platform',
     arguments: [MAIN],
-    nodeOptions: profileTo === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileTo}`],
+    nodeOptions: [...nodeOptions, ...profiling],
     environment: {
       DATA_DIR: dataDir,
       HTTP_PORT: '0',
