@@ -16,6 +16,8 @@ const PER_SECOND = 100;
 const CONNECTIONS = 64;
 const WARM_UP_MS = 3_000;
 const PHASE_MS = 6_000;
+/** On a machine with far too much to do. */
+const PATIENCE_MS = 300_000;
 /** Whatever else runs on the machine can spoil a round, and never improves one: the best of three counts. */
 const ROUNDS = 3;
 /** The bound; below the floors a shared machine's own noise is larger than what is measured. */
@@ -85,7 +87,7 @@ function isBearable(attacked: Phase, usual: Phase): boolean {
   );
 }
 
-test('a hostile crowd does not slow down the others by more than twice', async (t) => {
+test('a hostile crowd does not slow down the others by more than twice', { timeout: PATIENCE_MS }, async (t) => {
   await steady(WARM_UP_MS);
   let bearable = false;
   for (let round = 0; round < ROUNDS && !bearable; round += 1) {
