@@ -54,7 +54,12 @@ await new Command('fuzz')
   .action(async ({ inputs, seed, json }: FuzzOptions) => {
     process.stdout.write(`seed ${seed}\n`);
     const failures = fileURLToPath(new URL('failures/', import.meta.url));
-    const reports = await runFuzz({ targets: fuzzTargets(), inputs, seed, failures });
+    const reports: TargetReport[] = [];
+    for (const target of fuzzTargets()) {
+      const done = await runFuzz({ targets: [target], inputs, seed, failures });
+      reports.push(...done);
+      process.stderr.write(`${JSON.stringify(done)}\n`);
+    }
     process.stdout.write(`${show(reports)}\n`);
     const faults = reports.flatMap(faultsOf);
     for (const fault of faults) process.stdout.write(`fault: ${fault}\n`);
