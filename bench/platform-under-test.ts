@@ -65,6 +65,8 @@ export interface PlatformPlan {
   readonly profileTo: string | undefined;
   /** Variables of the platform beside the benchmark's own. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** More options for the platform's Node. */
+  readonly nodeOptions?: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -125,11 +127,12 @@ async function start(
 }
 
 function startProgram(plan: PlatformPlan, dataDir: string): Program {
-  const { profileTo } = plan;
+  const { profileTo, nodeOptions = [] } = plan;
+  const profiling = profileTo === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileTo}`];
   return new Program({
     name: 'platform',
     arguments: [MAIN],
-    nodeOptions: profileTo === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileTo}`],
+    nodeOptions: [...nodeOptions, ...profiling],
     environment: {
       // As npm start has it.
       MALLOC_MMAP_THRESHOLD_: '4194304',

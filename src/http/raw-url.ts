@@ -79,6 +79,7 @@ export function noteResponses(listener: RequestListener): RequestListener {
  */
 class Connection {
   #latestResponse: ServerResponse | undefined;
+  #responseBefore: ServerResponse | undefined;
   /** A request has begun and not all of its headers are there. */
   #isInHead = false;
   readonly #socket: WatchedSocket;
@@ -107,6 +108,7 @@ class Connection {
   /** A request's headers are there. */
   begun(response: ServerResponse): void {
     this.#isInHead = false;
+    this.#responseBefore = this.#latestResponse;
     this.#latestResponse = response;
   }
 
@@ -237,9 +239,10 @@ class Connection {
     this.#socket.setTimeout(0);
   }
 
-  /** Requests are answered in their order: when the latest is, all are. */
+  /** Requests are answered in their order: when the latest is that can be answered at all, all are. */
   #onceIdle(proceed: () => void): void {
-    const latest = this.#latestResponse;
+    const isStuck = this.#latestResponse !== undefined && waitsForBody(this.#latestResponse);
+    const latest = isStuck ? this.#responseBefore : this.#latestResponse;
     const go = (): void => {
       if (this.#socket.destroyed || !this.#socket.writable) this.#socket.destroy();
       else proceed();
@@ -263,6 +266,11 @@ class Connection {
       );
     });
   }
+}
+
+/** The parser has given up in the middle of its request's body: nobody will ever answer it. */
+function waitsForBody({ req, headersSent }: ServerResponse): boolean {
+  return !req.complete && !headersSent && req.method !== 'GET' && req.method !== 'HEAD';
 }
 
 /** The status with which a broken request is answered before its connection is closed. */

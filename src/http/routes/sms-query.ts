@@ -31,8 +31,8 @@ export class SmsQuery {
   /** Rejects when the database does not answer. */
   async answer(parameters: Parameters, request: IncomingMessage): Promise<Answer> {
     const authentication = await this.#authenticator.authenticate(
-      parameters.text('username'),
-      parameters.text('password'),
+      parameters.credential('username'),
+      parameters.credential('password'),
       request,
     );
     if (!authentication.ok) return fixedAnswer(authentication.code);

@@ -25,7 +25,11 @@ export class SmsSend {
   /** Never rejects for anything a client or the database can do. */
   async answer(parameters: Parameters, request: IncomingMessage): Promise<Answer> {
     for (let changes = 0; changes <= MAX_ACCOUNT_CHANGES; changes++) {
-      const asked = this.#authenticator.authenticate(parameters.text('username'), parameters.text('password'), request);
+      const asked = this.#authenticator.authenticate(
+        parameters.credential('username'),
+        parameters.credential('password'),
+        request,
+      );
       const authentication = asked instanceof Promise ? await asked : asked;
       if (!authentication.ok) return fixedAnswer(authentication.code);
       const answer = await this.#send(authentication.account, parameters);

@@ -32,8 +32,8 @@ export class VoiceQuery {
   /** Rejects when the database does not answer. */
   async answer(parameters: Parameters, request: IncomingMessage): Promise<VoiceAnswer> {
     const authentication = await this.#authenticator.authenticate(
-      parameters.text('username'),
-      parameters.text('password'),
+      parameters.credential('username'),
+      parameters.credential('password'),
       request,
     );
     if (!authentication.ok) return CODES[authentication.code] ?? '-99';

@@ -48,7 +48,11 @@ export class VoiceSend {
   /** Rejects only before anything can have been stored. */
   async answer(parameters: Parameters, request: IncomingMessage): Promise<VoiceAnswer> {
     for (let changes = 0; changes <= MAX_ACCOUNT_CHANGES; changes++) {
-      const asked = this.#authenticator.authenticate(parameters.text('username'), parameters.text('password'), request);
+      const asked = this.#authenticator.authenticate(
+        parameters.credential('username'),
+        parameters.credential('password'),
+        request,
+      );
       const authentication = asked instanceof Promise ? await asked : asked;
       if (!authentication.ok) return CODES[authentication.code] ?? '-99';
       const answer = await this.#send(authentication.account, parameters);

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { MAX_PARAMETERS, type Parameters, readParameters } from '../../../src/http/parameters.ts';
+import {
+  MAX_PARAMETERS,
+  MAX_PARTS,
+  MAX_VALUE_BYTES,
+  type Parameters,
+  readParameters,
+} from '../../../src/http/parameters.ts';
 
 async function read(query: string, contentType?: string, body?: string | Buffer): Promise<Parameters> {
   return body === undefined ? readParameters(query) : readParameters(query, { contentType, bytes: Buffer.from(body) });
@@ -95,6 +101,73 @@ test('parameters after the bound are not read', async () => {
   const parameters = await read(many);
   assert.equal(parameters.text(`p${MAX_PARAMETERS - 1}`), '1');
   assert.equal(parameters.text(`p${MAX_PARAMETERS}`), undefined);
+});
+
+/** Processor time, which a busy machine does not lengthen much. */
+async function processorMs(work: () => Promise<unknown>): Promise<number> {
+  const before = process.cpuUsage();
+  await work();
+  return process.cpuUsage(before).user / 1_000;
+}
+
+const MIB = 1_048_576;
+
+test('a value that is too long for any parameter is unreadable, and costs nothing', async () => {
+  const noise = Buffer.alloc(MIB, 0xff);
+  for (const [type, body] of [
+    [FORM, Buffer.concat([Buffer.from('username='), noise])],
+    [FORM, Buffer.from(`username=${'%FF'.repeat(MIB / 3)}`)],
+    [MULTIPART, multipart(part('Content-Disposition: form-data; name="username"', noise))],
+  ] as const) {
+    const ms = await processorMs(async () => {
+      const parameters = await read('', type, body);
+      assert.match(parameters.text('username') ?? '', /^\?+$/);
+      assert.match(parameters.credential('username') ?? '', /^\?+$/);
+    });
+    assert.ok(ms < 100, `${ms} ms`);
+  }
+  const longest = 'x'.repeat(MAX_VALUE_BYTES);
+  for (const value of [longest, longest.replaceAll('x', '%78')]) {
+    assert.equal((await read(`a=${value}`)).text('a'), longest);
+    assert.match((await read(`a=${value}x`)).text('a') ?? '', /^\?{32769}$/);
+  }
+});
+
+test('a multipart body of nothing but delimiters, or of thousands of parts, costs little', async () => {
+  const parts = Array.from({ length: 10_000 }, (_, index) =>
+    part(`Content-Disposition: form-data; name="p${index}"`, String(index)),
+  );
+  const bodies = [
+    '\r\n--xyz'.repeat(MIB / 7),
+    '--xyz\r\n'.repeat(MIB / 7),
+    `--xyz${'\r\n-'.repeat(MIB / 3)}`,
+    multipart(...parts),
+  ];
+  for (const body of bodies) {
+    const ms = await processorMs(() => read('', MULTIPART, body));
+    assert.ok(ms < 150, `${ms} ms`);
+  }
+  const parameters = await read('', MULTIPART, multipart(...parts));
+  assert.equal(parameters.text(`p${MAX_PARTS - 1}`), String(MAX_PARTS - 1));
+  assert.equal(parameters.text(`p${MAX_PARTS}`), undefined);
+});
+
+test('a boundary may be quoted; one of over 70 characters is none (RFC 2046 §5.1.1)', async () => {
+  const fields = (boundary: string) =>
+    `--${boundary}\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--${boundary}--\r\n`;
+  const boundaries = [
+    ['=xyz', 'xyz', '1'],
+    ['="x y:z"', 'x y:z', '1'],
+    [`=${'x'.repeat(70)}`, 'x'.repeat(70), '1'],
+    [`=${'x'.repeat(71)}`, 'x'.repeat(71), undefined],
+    [`=${'x'.repeat(10_000)}`, 'x'.repeat(10_000), undefined],
+    ['=', '', undefined],
+    ['=""', '', undefined],
+  ] as const;
+  for (const [written, boundary, value] of boundaries) {
+    const parameters = await read('', `multipart/form-data; boundary${written}`, fields(boundary));
+    assert.equal(parameters.text('a'), value, written.slice(0, 80));
+  }
 });
 
 test('any bytes, percent-encoded, come back', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
@@ -20,9 +20,9 @@ class EchoServer {
   readonly server: Server;
   #heldOne: () => void = () => {};
 
-  constructor(tls?: { key: string; cert: string }) {
+  constructor(tls?: { key: string; cert: string }, options: ServerOptions = {}) {
     const listener = noteResponses((request, response) => void this.#answer(request, response));
-    this.server = tls === undefined ? createServer(listener) : createHttpsServer(tls, listener);
+    this.server = tls === undefined ? createServer(options, listener) : createHttpsServer(tls, listener);
     acceptRawUrls(this.server, {
       event: tls === undefined ? 'connection' : 'secureConnection',
       maxLineBytes: MAX_LINE_BYTES,
@@ -32,7 +32,12 @@ class EchoServer {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.requests.push(request.url ?? '');
     const body: Buffer[] = [];
-    for await (const chunk of request) body.push(chunk as Buffer);
+    try {
+      for await (const chunk of request) body.push(chunk as Buffer);
+    } catch {
+      // The connection is gone, and with it whom to answer.
+      return;
+    }
     const answer = `${request.method} ${request.url} ${Buffer.concat(body).toString('hex')};`;
     if (request.url?.includes('hold') === true) {
       await new Promise<void>((resolve) => {
@@ -257,4 +262,38 @@ test('a client that leaves in the middle of a raw line leaves nothing behind', a
   await write(next, get('/next'));
   assert.deepEqual(await next.bodies(1), ['GET /next ']);
   next.socket.destroy();
+});
+
+const UNFINISHED = 'POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf';
+
+test('a body that ends before its length is answered 400 and closed', async () => {
+  const peer = new Peer(connect(plainPort, '127.0.0.1'));
+  peer.socket.end(UNFINISHED);
+  await once(peer.socket, 'close');
+  assert.match(peer.received, /^HTTP\/1\.1 400 Bad Request\r\n/);
+});
+
+test('a body that never ends is answered 408 in the time that a request has, and closed', async () => {
+  const hasty = new EchoServer(undefined, {
+    requestTimeout: 100,
+    headersTimeout: 100,
+    connectionsCheckingInterval: 20,
+  });
+  const peer = new Peer(connect(await hasty.listen(), '127.0.0.1'));
+  peer.socket.write(UNFINISHED);
+  await once(peer.socket, 'close');
+  assert.match(peer.received, /^HTTP\/1\.1 408 Request Timeout\r\n/);
+  await hasty.stop();
+});
+
+test('a body that breaks off waits for the answers to the requests before it', async () => {
+  const peer = new Peer(connect(plainPort, '127.0.0.1'));
+  peer.socket.write('GET /hold HTTP/1.1\r\nHost: a\r\n\r\n');
+  await plain.untilHeld();
+  const refused = once(plain.server, 'clientError');
+  peer.socket.end(UNFINISHED);
+  await refused;
+  for (const release of plain.held.splice(0)) release();
+  await once(peer.socket, 'close');
+  assert.match(peer.received, /GET \/hold ;HTTP\/1\.1 400 Bad Request/);
 });

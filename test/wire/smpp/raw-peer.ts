@@ -59,6 +59,7 @@ export class RawSmsc {
     this.#server.on('connection', (socket) => {
       this.#sockets.add(socket);
       socket.on('error', () => {});
+      socket.once('close', () => this.#sockets.delete(socket));
     });
     this.#server.listen({ host: '127.0.0.1', port: 0 });
     await once(this.#server, 'listening');
