@@ -1,0 +1,197 @@
+/**
+ * The PostgreSQL of the run, with fsync and synchronous commit on, in a cluster of its own: all of its processes can be
+ * killed or stopped at once, and it is started again when it is told, by nobody else.
+ */
+import { createWriteStream } from 'node:fs';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
+import pg from 'pg';
+import { createLogger } from '../../src/base/log.ts';
+import { chooseAccount, findPostgresHome } from '../../src/store/postgres-binaries.ts';
+import { CLUSTER_USER, makeCluster } from '../../src/store/postgres-cluster.ts';
+import { startServer, stopServer } from '../../src/store/postgres-server.ts';
+import { isRunning, type ProcessIdentity } from '../../src/store/process-identity.ts';
+
+const HOST = '127.0.0.1';
+const PASSWORD = 'faults';
+const START_ATTEMPTS = 40;
+const START_AGAIN_MS = 250;
+const GONE_POLL_MS = 10;
+/** Recovery after a kill replays the log of a run. */
+const ANSWERS_WITHIN_MS = 60_000;
+/** On a crowded machine. */
+const CONNECT_WITHIN_MS = 30_000;
+const ANSWERS_POLL_MS = 50;
+
+export class DatabaseServer {
+  readonly port: number;
+  readonly #clusterDir: string;
+  readonly #log: ReturnType<typeof createLogger>;
+  #server: ProcessIdentity | undefined;
+
+  private constructor(clusterDir: string, port: number, logFile: string) {
+    this.#clusterDir = clusterDir;
+    this.port = port;
+    this.#log = createLogger({ level: 'debug', destination: createWriteStream(logFile) });
+  }
+
+  static async make(directory: string, logFile: string): Promise<DatabaseServer> {
+    const clusterDir = join(directory, 'postgres');
+    const account = await chooseAccount(clusterDir);
+    await makeCluster(await findPostgresHome(account), account, clusterDir, PASSWORD);
+    const server = new DatabaseServer(clusterDir, await freePort(), logFile);
+    await server.start();
+    await server.administer('CREATE DATABASE feige', 'postgres');
+    return server;
+  }
+
+  /** @param port of the server, or of a proxy before it */
+  url(port: number = this.port): string {
+    return `postgres://${CLUSTER_USER}:${PASSWORD}@${HOST}:${port}/feige`;
+  }
+
+  get isRunning(): boolean {
+    return this.#server !== undefined && isRunning(this.#server);
+  }
+
+  /** Resolves when it takes connections. */
+  async start(): Promise<void> {
+    if (!this.isRunning) await this.#launch();
+    const deadlineMs = performance.now() + ANSWERS_WITHIN_MS;
+    for (;;) {
+      try {
+        await this.administer('SELECT 1', 'postgres');
+        return;
+      } catch (error) {
+        if (performance.now() > deadlineMs) throw error;
+        if (!this.isRunning) await this.#launch();
+        await pause(ANSWERS_POLL_MS);
+      }
+    }
+  }
+
+  /** SIGKILL to every process of it, the postmaster first stopped so that it starts no other. */
+  async kill(): Promise<void> {
+    const processes = await this.#freeze();
+    for (const id of processes.toReversed()) sendSignal(id, 'SIGKILL');
+    while (this.isRunning) await pause(GONE_POLL_MS);
+    this.#server = undefined;
+  }
+
+  /** Stops every process of it in its tracks. */
+  async freeze(): Promise<void> {
+    await this.#freeze();
+  }
+
+  async thaw(): Promise<void> {
+    for (const id of (await this.#processes()).toReversed()) sendSignal(id, 'SIGCONT');
+  }
+
+  async stop(): Promise<void> {
+    if (this.#server !== undefined) await stopServer(this.#server, this.#log);
+  }
+
+  /** One statement by a superuser on a connection of its own, straight to the server, writable whatever is set. */
+  async administer(sql: string, database = 'feige'): Promise<void> {
+    const client = new pg.Client({
+      connectionString: this.url().replace(/\/feige$/, `/${database}`),
+      options: '-c default_transaction_read_only=off',
+      connectionTimeoutMillis: CONNECT_WITHIN_MS,
+    });
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      await client.query(sql);
+    } finally {
+      await client.end().catch(() => {});
+    }
+  }
+
+  async #launch(): Promise<void> {
+    const account = await chooseAccount(this.#clusterDir);
+    const home = await findPostgresHome(account);
+    let lines: string[] = [];
+    for (let attempt = 0; attempt < START_ATTEMPTS; attempt += 1) {
+      await rm(join(this.#clusterDir, 'postmaster.pid'), { force: true });
+      const outcome = await startServer({
+        home,
+        account,
+        clusterDir: this.#clusterDir,
+        settings: settings(this.port),
+        log: this.#log,
+        onSpawned: async () => {},
+      });
+      if (outcome.kind === 'ready') {
+        this.#server = outcome.identity;
+        return;
+      }
+      lines = outcome.lines;
+      await pause(START_AGAIN_MS);
+    }
+    throw new Error(`PostgreSQL did not start: ${lines.join(' | ')}`);
+  }
+
+  async #freeze(): Promise<number[]> {
+    const postmaster = this.#server?.processId;
+    if (postmaster === undefined || !this.isRunning) return [];
+    sendSignal(postmaster, 'SIGSTOP');
+    const processes = await this.#processes();
+    for (const id of processes) sendSignal(id, 'SIGSTOP');
+    return processes;
+  }
+
+  /** The postmaster first. */
+  async #processes(): Promise<number[]> {
+    const postmaster = this.#server?.processId;
+    if (postmaster === undefined || !this.isRunning) return [];
+    return [postmaster, ...(await childrenOf(postmaster))];
+  }
+}
+
+function settings(port: number): Record<string, string> {
+  return {
+    port: String(port),
+    listen_addresses: HOST,
+    unix_socket_directories: '',
+    max_connections: '100',
+    shared_buffers: '128MB',
+    max_wal_size: '256MB',
+    fsync: 'on',
+    full_page_writes: 'on',
+    synchronous_commit: 'on',
+    autovacuum_naptime: '5s',
+    jit: 'off',
+    timezone: 'UTC',
+  };
+}
+
+async function childrenOf(parent: number): Promise<number[]> {
+  const found: number[] = [];
+  for (const id of await readdir('/proc')) {
+    if (!/^\d+$/.test(id)) continue;
+    const stat = await readFile(`/proc/${id}/stat`, 'latin1').catch(() => '');
+    // Field 4 of proc_pid_stat(5), the second after the name.
+    if (stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] === String(parent)) found.push(Number(id));
+  }
+  return found;
+}
+
+function sendSignal(processId: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(processId, signal);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, HOST);
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
