@@ -181,6 +181,8 @@ export class Database implements Queryable {
   readonly #stages: StageConnection[] = [];
   #pool: pg.Pool | undefined;
   #poolHost: Promise<pg.Pool> | undefined;
+  /** Left after a loss, until whoever waited in them for a connection has had one or waited too long. */
+  readonly #retired = new Set<pg.Pool>();
 
   constructor(databaseUrl: string) {
     this.url = databaseUrl;
@@ -221,6 +223,7 @@ export class Database implements Queryable {
     const pool = this.#pool;
     this.#pool = undefined;
     this.#poolHost = undefined;
+    await Promise.all([...this.#retired].map((retired) => this.#end(retired)));
     await pool?.end().catch(() => {});
   }
 
@@ -259,6 +262,13 @@ export class Database implements Queryable {
     if (this.#pool !== pool) return;
     this.#pool = undefined;
     this.#poolHost = undefined;
-    void pool.end().catch(() => {});
+    // An ending pool serves nobody who waits in it any more: they would all wait out their time for a connection.
+    this.#retired.add(pool);
+    const ending = setTimeout(() => void this.#end(pool), CONNECT_TIMEOUT_MS);
+    ending.unref();
+  }
+
+  async #end(pool: pg.Pool): Promise<void> {
+    if (this.#retired.delete(pool)) await pool.end().catch(() => {});
   }
 }

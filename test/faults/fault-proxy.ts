@@ -208,7 +208,7 @@ class DelayedWriter {
   }
 
   #deliver(bytes: Buffer): void {
-    if (this.#to.destroyed || this.#to.write(bytes)) return;
+    if (this.#to.destroyed || this.#to.write(bytes) || this.#from.isPaused()) return;
     this.#from.pause();
     this.#to.once('drain', () => this.#from.resume());
   }

@@ -45,6 +45,8 @@ export class Injector {
   readonly injected: InjectedFault[] = [];
   readonly notices: string[] = [];
   readonly #world: World;
+  /** The end of each part's latest fault: on a slow machine healing takes longer than the schedule left for it. */
+  readonly #healed = new Map<Fault['part'], Promise<void>>();
 
   constructor(world: World) {
     this.#world = world;
@@ -56,7 +58,9 @@ export class Injector {
     await Promise.all(
       faults.map(async (fault) => {
         await pause(Math.max(0, fault.startMs - (performance.now() - startedMs)), undefined, { signal });
-        await this.#inject(fault, signal);
+        const turn = (this.#healed.get(fault.part) ?? Promise.resolve()).then(() => this.#inject(fault, signal));
+        this.#healed.set(fault.part, turn);
+        await turn;
       }),
     );
   }

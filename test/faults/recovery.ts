@@ -1,6 +1,6 @@
 /**
- * How long after a fault was over the platform was whole again: each node answers 00000, and what was accepted since then
- * reaches the operator. Where another fault begins before that, the time is that one's to answer for.
+ * How long after a fault was over the platform was whole again: each node answers 00000 to what was asked since then,
+ * and messages reach the handsets. Where another fault begins before that, the time is that one's to answer for.
  */
 import type { HandsetArrival } from './handset-journal.ts';
 import type { LoggedRequest } from './request-log.ts';
@@ -27,17 +27,13 @@ export function recoveries(
   arrivals: readonly HandsetArrival[],
 ): Recovery[] {
   const accepted = requests.filter((one) => one.planned.kind === 'message' && one.outcome?.kind === 'accepted');
-  const firstArrival = new Map<number, number>();
-  for (const { serial, atMs } of arrivals) {
-    firstArrival.set(serial, Math.min(atMs, firstArrival.get(serial) ?? Number.POSITIVE_INFINITY));
-  }
   const found: Recovery[] = [];
   for (const fault of faults) {
     const since = accepted.filter((one) => one.sentAtMs >= fault.healedAtMs);
     const answered = NODES.map((node) =>
       earliest(since.filter((one) => one.node === node).map((one) => one.endedAtMs)),
     );
-    const arrived = earliest(since.map((one) => firstArrival.get(one.planned.serial) ?? Number.POSITIVE_INFINITY));
+    const arrived = earliest(arrivals.map((one) => one.atMs).filter((atMs) => atMs >= fault.healedAtMs));
     const wholeAtMs = Math.max(...answered, arrived);
     const isOvertaken = faults.some(
       (other) => other !== fault && other.startedAtMs < wholeAtMs && other.healedAtMs > fault.healedAtMs,

@@ -12,9 +12,9 @@ function accepted(serial: number, node: number, sentAtMs: number, endedAtMs: num
 const FAULT = { description: 'a fault', startedAtMs: 1_000, healedAtMs: 2_000 };
 const REQUESTS = [accepted(1, 0, 1_900, 2_010), accepted(2, 0, 2_050, 2_100), accepted(3, 1, 2_060, 2_300)];
 
-test('whole again is when both nodes answer what was sent since, and something of it arrived', () => {
+test('whole again is when both nodes answer what was sent since, and something arrives', () => {
   const arrivals = [
-    { serial: 1, segment: 1, atMs: 2_020 },
+    { serial: 1, segment: 1, atMs: 1_990 },
     { serial: 3, segment: 1, atMs: 2_450 },
     { serial: 2, segment: 1, atMs: 2_500 },
   ];
@@ -22,7 +22,7 @@ test('whole again is when both nodes answer what was sent since, and something o
 });
 
 test('a fault after which nothing arrives any more never recovers', () => {
-  const [found] = recoveries([FAULT], REQUESTS, [{ serial: 1, segment: 1, atMs: 2_020 }]);
+  const [found] = recoveries([FAULT], REQUESTS, [{ serial: 1, segment: 1, atMs: 1_990 }]);
   assert.equal(found?.durationMs, Number.POSITIVE_INFINITY);
 });
 
