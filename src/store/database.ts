@@ -10,6 +10,8 @@ import { arrayLiteral } from './array-literal.ts';
 const CONNECT_TIMEOUT_MS = 5_000;
 const POOL_CONNECTIONS = 8;
 const POOL_STATEMENT_TIMEOUT_MS = 10_000;
+/** The server ends a statement before; what is later is a server that vanished without a word. */
+const POOL_QUERY_TIMEOUT_MS = 12_000;
 const RECONNECT_PAUSE_MS = 100;
 /** A server that vanished without a word would otherwise be waited for as long as TCP does, which is hours. */
 const STAGE_QUERY_TIMEOUT_MS = 15_000;
@@ -184,8 +186,11 @@ export class Database implements Queryable {
   /** Left after a loss, until whoever waited in them for a connection has had one or waited too long. */
   readonly #retired = new Set<pg.Pool>();
 
-  constructor(databaseUrl: string) {
+  readonly #queryTimeoutMs: number;
+
+  constructor(databaseUrl: string, options: { queryTimeoutMs?: number } = {}) {
     this.url = databaseUrl;
+    this.#queryTimeoutMs = options.queryTimeoutMs ?? POOL_QUERY_TIMEOUT_MS;
   }
 
   /** A look-up or an administrative write; bounded by a time-out. */
@@ -249,6 +254,8 @@ export class Database implements Queryable {
       connectionString,
       max: POOL_CONNECTIONS,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      keepAlive: true,
+      query_timeout: this.#queryTimeoutMs,
       statement_timeout: POOL_STATEMENT_TIMEOUT_MS,
       allowExitOnIdle: true,
       types: TYPES,

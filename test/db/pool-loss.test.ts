@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Database } from '../../src/store/database.ts';
+import { FaultProxy } from '../faults/fault-proxy.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 
 let testDatabase: TestDatabase;
@@ -41,6 +42,21 @@ test('look-ups that wait for a connection are served although those before them 
   assert.ok(performance.now() - startedMs < SOON_MS);
   await database.stop();
   await admin.stop();
+});
+
+test('a look-up whose server vanished without a word is given up, and the next one connects anew', async () => {
+  const { hostname: host, port } = new URL(testDatabase.url);
+  const proxy = new FaultProxy({ host, port: Number(port) });
+  const url = new URL(testDatabase.url);
+  url.port = String(await proxy.listen());
+  const database = new Database(url.href, { queryTimeoutMs: 200 });
+  assert.deepEqual(await database.query(ONE, []), [{ n: 1 }]);
+  proxy.setState({ kind: 'silent' });
+  await assert.rejects(database.query(ONE, []), /timeout/i);
+  proxy.setState({ kind: 'open' });
+  assert.deepEqual(await database.query(ONE, []), [{ n: 1 }]);
+  await database.stop();
+  await proxy.stop();
 });
 
 const SLEEPING = {
