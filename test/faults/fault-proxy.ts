@@ -46,8 +46,9 @@ export class FaultProxy {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  get state(): LineState {
-    return this.#state;
+  /** Whether an open connection lost something while the line was silent. */
+  get hasSwallowed(): boolean {
+    return [...this.#lines].some((line) => line.lostBytes);
   }
 
   /** For connections from now on. */
