@@ -42,6 +42,9 @@ export interface Comparison {
   readonly withoutFinalState: number;
   readonly callbacksMissing: number;
   readonly balanceDifference: number;
+  /** Of the accepted ones, and how many of these talked to somebody. */
+  readonly calls: number;
+  readonly callsAnswered: number;
   /** Messages that ended as UNKNOWN or ACCEPTD because nobody could know; told to the customer as such. */
   readonly inDoubt: number;
   readonly findings: readonly string[];
@@ -104,6 +107,8 @@ export function compare(evidence: Evidence): Comparison {
     withoutFinalState: findings.of('withoutFinalState'),
     callbacksMissing: findings.of('callbacksMissing'),
     balanceDifference: balanceDifference(facts),
+    calls: requests.filter((one) => one.planned.kind === 'call' && one.outcome?.kind === 'accepted').length,
+    callsAnswered: facts.messages.filter((one) => one.kind === 'call' && one.state === 'FarEnd').length,
     inDoubt: facts.messages.filter((one) => one.inDoubt && UNCERTAIN_ENDS.includes(one.state)).length,
     findings: [...findings.texts, ...facts.mismatches.map((one) => `ledger: ${JSON.stringify(one)}`)],
   };

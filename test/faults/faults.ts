@@ -87,6 +87,7 @@ function printTable(figures: Figures, result: SeedResult): void {
     ['seed', figures.seed],
     ['faults', figures.faults],
     ['accepted', figures.accepted],
+    ['calls among them', `${result.comparison.calls}, ${result.comparison.callsAnswered} answered`],
     ['unanswered', figures.unanswered],
     ['lost', figures.lost],
     ['delivered twice', `${figures.deliveredTwice} (at most ${figures.deliveredTwiceBound})`],

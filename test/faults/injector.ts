@@ -127,7 +127,7 @@ export class Injector {
       return () => server.start();
     }
     if (kind === 'SIGSTOP') {
-      await server.freeze();
+      server.freeze();
       return () => server.thaw();
     }
     if (kind === 'full disk') {
