@@ -31,6 +31,7 @@ export class DatabaseServer {
   readonly #clusterDir: string;
   readonly #log: ReturnType<typeof createLogger>;
   #server: ProcessIdentity | undefined;
+  #stopped = false;
 
   private constructor(clusterDir: string, port: number, logFile: string) {
     this.#clusterDir = clusterDir;
@@ -66,7 +67,7 @@ export class DatabaseServer {
         await this.administer('SELECT 1', 'postgres');
         return;
       } catch (error) {
-        if (performance.now() > deadlineMs) throw error;
+        if (performance.now() > deadlineMs || this.#stopped) throw error;
         if (!this.isRunning) await this.#launch();
         await pause(ANSWERS_POLL_MS);
       }
@@ -90,7 +91,10 @@ export class DatabaseServer {
     for (const id of this.#processes().toReversed()) sendSignal(id, 'SIGCONT');
   }
 
+  /** For good: nothing starts it again. */
   async stop(): Promise<void> {
+    this.#stopped = true;
+    this.thaw();
     if (this.#server !== undefined) await stopServer(this.#server, this.#log);
   }
 
@@ -114,7 +118,7 @@ export class DatabaseServer {
     const account = await chooseAccount(this.#clusterDir);
     const home = await findPostgresHome(account);
     let lines: string[] = [];
-    for (let attempt = 0; attempt < START_ATTEMPTS; attempt += 1) {
+    for (let attempt = 0; attempt < START_ATTEMPTS && !this.#stopped; attempt += 1) {
       await rm(join(this.#clusterDir, 'postmaster.pid'), { force: true });
       const outcome = await startServer({
         home,

@@ -25,6 +25,7 @@ export class ManagedProcess {
   readonly #options: ManagedOptions;
   readonly #log: WriteStream;
   #child: ChildProcess | undefined;
+  #stopped = false;
   readonly #ending = new WeakSet<ChildProcess>();
 
   constructor(options: ManagedOptions) {
@@ -40,11 +41,19 @@ export class ManagedProcess {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
+  /** For good: it can't be started any more. */
+  get isStopped(): boolean {
+    return this.#stopped;
+  }
+
   /** Resolves with the match of `up`; rejects when it ends or says nothing for a minute. */
   async start(): Promise<RegExpExecArray> {
     const { name, up, environment, channel, onUnexpectedEnd } = this.#options;
+    if (this.#stopped) throw new Error(`${name} was stopped`);
     const child = spawn(process.execPath, [...this.#options.arguments], {
       env: { ...environment },
+      // Ctrl-C and time limits are the run's to deal with: it ends its processes in order.
+      detached: true,
       stdio: channel === true ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
@@ -83,6 +92,7 @@ export class ManagedProcess {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     this.signal('SIGCONT');
     const late = setTimeout(() => this.#child?.kill('SIGKILL'), STOP_PATIENCE_MS);
     await this.#end('SIGTERM');

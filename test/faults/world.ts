@@ -94,7 +94,7 @@ export class PlatformNode {
         this.#baseUrl = (await this.process.start())[1] ?? '';
         return;
       } catch (error) {
-        if (attempt === RESTART_ATTEMPTS) throw error;
+        if (attempt === RESTART_ATTEMPTS || this.process.isStopped) throw error;
         await this.process.kill();
         await pause(RESTART_PAUSE_MS);
       }
