@@ -13,8 +13,10 @@ import { timeline } from './timeline.ts';
 import { ACCOUNT, startWorld, type World } from './world.ts';
 
 const CALLS_PER_SECOND = 1;
-/** Load goes on for so long once everything is whole, so that recoveries are seen. */
-const AFTERWARDS_MS = 4_000;
+/** Load goes on after the last fault until the platform is whole again, and so much longer at the least and at the most. */
+const AFTERWARDS_MS = 2_000;
+const WHOLE_WITHIN_MS = 45_000;
+const LOOK_EVERY_MS = 500;
 
 export interface SeedResult {
   readonly comparison: Comparison;
@@ -61,7 +63,7 @@ async function underLoad(
   const injector = new Injector(world);
   load.start();
   await Promise.all([injector.run(schedule.faults, signal), pause(schedule.seconds * 1_000, undefined, { signal })]);
-  await pause(AFTERWARDS_MS, undefined, { signal });
+  await untilWhole(() => recoveries(injector.injected, load.requests, world.journal.arrivals), signal);
   tell('everything is healed; waiting for what is under way');
   await load.stop();
   const left = await settleDown(world.database, signal);
@@ -80,4 +82,12 @@ async function underLoad(
     notices,
     unexpectedEnds: world.unexpectedEnds,
   };
+}
+
+async function untilWhole(look: () => readonly Recovery[], signal: AbortSignal): Promise<void> {
+  const deadlineMs = performance.now() + WHOLE_WITHIN_MS;
+  await pause(AFTERWARDS_MS, undefined, { signal });
+  while (performance.now() < deadlineMs && look().some(({ durationMs }) => !Number.isFinite(durationMs))) {
+    await pause(LOOK_EVERY_MS, undefined, { signal });
+  }
 }
