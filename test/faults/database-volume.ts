@@ -3,7 +3,7 @@
  * ext4 image on a loop device. Only root can mount one; elsewhere the database lies in a plain directory that never fills.
  */
 import { execFile } from 'node:child_process';
-import { mkdir, rm, statfs, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, open, rm, statfs, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -12,6 +12,9 @@ const MIB = 1_048_576;
 /** The cluster itself and a minute's log, and what a second of load may add. */
 const BASE_MIB = 1_024;
 const MIB_A_SECOND = 12;
+/** More than the bookkeeping of one large file takes; the rest is filled block by block. */
+const LEFT_BYTES = 8 * MIB;
+const BLOCK_BYTES = 65_536;
 
 export interface DatabaseVolume {
   readonly path: string;
@@ -37,8 +40,8 @@ export async function makeDatabaseVolume(directory: string, seconds: number): Pr
     fill: async () => {
       if (notMounted !== undefined) return;
       const { bavail, bsize } = await statfs(path);
-      await run('fallocate', ['-l', String(bavail * bsize), ballast]).catch(() => writeFile(ballast, ''));
-      await fillRest(path, `${ballast}.rest`);
+      await run('fallocate', ['-l', String(Math.max(bsize, bavail * bsize - LEFT_BYTES)), ballast]);
+      await fillRest(`${ballast}.rest`);
     },
     empty: async () => {
       await rm(ballast, { force: true });
@@ -60,8 +63,15 @@ async function mount(image: string, path: string, mebibytes: number): Promise<un
   return undefined;
 }
 
-/** What the large file's own bookkeeping left over. */
-async function fillRest(path: string, file: string): Promise<void> {
-  const { bavail, bsize } = await statfs(path);
-  if (bavail > 0) await writeFile(file, Buffer.alloc(bavail * bsize)).catch(() => {});
+/** Block by block until the file system takes no more. */
+async function fillRest(path: string): Promise<void> {
+  const file = await open(path, 'w');
+  try {
+    const block = Buffer.alloc(BLOCK_BYTES);
+    for (let written = 0; written < 2 * LEFT_BYTES; written += BLOCK_BYTES) await file.write(block);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
+  } finally {
+    await file.close();
+  }
 }
