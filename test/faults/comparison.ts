@@ -174,6 +174,9 @@ function judgeMessage(request: LoggedRequest, one: StoredMessage, { segments, fi
   }
   if (deletion === 'deleted') findings.add('unexpected', `${name} was answered as deleted`);
   const isExcused = one.inDoubt && UNCERTAIN_ENDS.includes(one.state);
+  // What arrived has a receipt, which the operator owes until it is acknowledged.
+  if (isExcused && !arrived.includes(false))
+    findings.add('lost', `${name} is on the handset, its receipt was not heeded`);
   if (one.state !== planned.expected && !isExcused) findings.add('lost', `${name} should be ${planned.expected}`);
 }
 
