@@ -13,8 +13,8 @@ import { DatabaseHosts } from './database-hosts.ts';
 const CONNECT_TIMEOUT_MS = 5_000;
 const POOL_CONNECTIONS = 8;
 const POOL_STATEMENT_TIMEOUT_MS = 10_000;
-/** For the answer of a statement that was ended in time to arrive. */
-const POOL_ANSWER_MS = 2_000;
+/** The server ends a statement before; what is later is a server that vanished without a word. */
+const POOL_QUERY_TIMEOUT_MS = 12_000;
 const RECONNECT_PAUSE_MS = 100;
 /** A server that vanished without a word would otherwise be waited for as long as TCP does, which is hours. */
 const STAGE_QUERY_TIMEOUT_MS = 15_000;
@@ -188,8 +188,13 @@ export class Database implements KeyedQueryable {
   readonly #pooled = new Set<pg.Client>();
   #pool: pg.Pool | undefined;
   #poolHost: Promise<pg.Pool> | undefined;
+  /** Left after a loss, until whoever waited in them for a connection has had one or waited too long. */
+  readonly #retired = new Set<pg.Pool>();
 
-  constructor(databaseUrl: string, options: { keys?: SecretKeys } = {}) {
+  readonly #queryTimeoutMs: number;
+
+  constructor(databaseUrl: string, options: { keys?: SecretKeys; queryTimeoutMs?: number } = {}) {
+    this.#queryTimeoutMs = options.queryTimeoutMs ?? POOL_QUERY_TIMEOUT_MS;
     this.keys = options.keys;
     this.#hosts = new DatabaseHosts(databaseUrl);
   }
@@ -251,6 +256,7 @@ export class Database implements KeyedQueryable {
     const pool = this.#pool;
     this.#pool = undefined;
     this.#poolHost = undefined;
+    await Promise.all([...this.#retired].map((retired) => this.#end(retired)));
     await pool?.end().catch(() => {});
   }
 
@@ -270,9 +276,9 @@ export class Database implements KeyedQueryable {
       connectionString: await this.#hosts.current(),
       max: POOL_CONNECTIONS,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      keepAlive: true,
+      query_timeout: this.#queryTimeoutMs,
       statement_timeout: POOL_STATEMENT_TIMEOUT_MS,
-      // A server that stands still keeps no time-out of its own.
-      query_timeout: POOL_STATEMENT_TIMEOUT_MS + POOL_ANSWER_MS,
       allowExitOnIdle: true,
       types: TYPES,
     });
@@ -288,6 +294,13 @@ export class Database implements KeyedQueryable {
     if (this.#pool !== pool) return;
     this.#pool = undefined;
     this.#poolHost = undefined;
-    void pool.end().catch(() => {});
+    // An ending pool serves nobody who waits in it any more: they would all wait out their time for a connection.
+    this.#retired.add(pool);
+    const ending = setTimeout(() => void this.#end(pool), CONNECT_TIMEOUT_MS);
+    ending.unref();
+  }
+
+  async #end(pool: pg.Pool): Promise<void> {
+    if (this.#retired.delete(pool)) await pool.end().catch(() => {});
   }
 }

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Database } from '../../src/store/database.ts';
+import { FaultProxy } from '../faults/fault-proxy.ts';
+import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
+
+let testDatabase: TestDatabase;
+before(async () => {
+  testDatabase = await createTestDatabase();
+});
+after(async () => {
+  await testDatabase.drop();
+});
+
+const ONE = { name: 'one', text: 'SELECT 1 AS n' };
+const SLEEP = { name: 'sleep', text: 'SELECT pg_sleep(60)' };
+const POOL_CONNECTIONS = 8;
+const WAITING = 20;
+/** Less than what a look-up waits for a connection. */
+const SOON_MS = 3_000;
+
+test('look-ups that wait for a connection are served although those before them lost theirs', async () => {
+  const database = new Database(testDatabase.url);
+  const admin = new Database(testDatabase.url);
+  const running = Array.from({ length: POOL_CONNECTIONS }, () => database.query(SLEEP, []));
+  const failed = Promise.allSettled(running);
+  for (;;) {
+    const [row] = await admin.query<{ sleeping: number }>(SLEEPING, []);
+    if (row?.sleeping === POOL_CONNECTIONS) break;
+  }
+  const startedMs = performance.now();
+  const waiting = Promise.allSettled(Array.from({ length: WAITING }, () => database.query(ONE, [])));
+  // A turn, so that they wait when their elders fall.
+  await admin.query(ONE, []);
+  await admin.query(TERMINATE, []);
+  assert.deepEqual(new Set((await failed).map((one) => one.status)), new Set(['rejected']));
+  const outcomes = await waiting;
+  assert.deepEqual(
+    outcomes.filter((one) => one.status === 'rejected').map((one) => String(one.reason)),
+    [],
+  );
+  assert.ok(performance.now() - startedMs < SOON_MS);
+  await database.stop();
+  await admin.stop();
+});
+
+test('a look-up whose server vanished without a word is given up, and the next one connects anew', async () => {
+  const { hostname: host, port } = new URL(testDatabase.url);
+  const proxy = new FaultProxy({ host, port: Number(port) });
+  const url = new URL(testDatabase.url);
+  url.port = String(await proxy.listen());
+  const database = new Database(url.href, { queryTimeoutMs: 200 });
+  assert.deepEqual(await database.query(ONE, []), [{ n: 1 }]);
+  proxy.setState({ kind: 'silent' });
+  await assert.rejects(database.query(ONE, []), /timeout/i);
+  proxy.setState({ kind: 'open' });
+  assert.deepEqual(await database.query(ONE, []), [{ n: 1 }]);
+  await database.stop();
+  await proxy.stop();
+});
+
+const SLEEPING = {
+  name: 'sleeping',
+  text: "SELECT count(*)::int AS sleeping FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()",
+};
+const TERMINATE = {
+  name: 'terminate',
+  text: 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+};

@@ -1,0 +1,166 @@
+/**
+ * `npm run test:faults -- [--seed N] [--seconds N] [--json]`: breaks the platform as the seed says and counts what was
+ * lost, doubled or forgotten. Exit code 1 when a figure that must be 0 is not. What the figures mean:
+ * docs/reference/durability.md.
+ */
+import { randomInt } from 'node:crypto';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { pairs } from '../../src/cli/output.ts';
+import { runSeed, type SeedResult } from './run-seed.ts';
+import { describeFault, drawSchedule, type Schedule } from './schedule.ts';
+
+const MAX_SEED = 2 ** 31;
+const SECONDS = 60;
+const LEAST_SECONDS = 10;
+const MAX_SECONDS = 3_600;
+const MESSAGES_PER_SECOND = 500;
+const MAX_MESSAGES_PER_SECOND = 2_000;
+
+interface FaultsOptions {
+  seed: number;
+  seconds: number;
+  rate: number;
+  json?: boolean;
+  keep?: boolean;
+}
+
+/** As the issue names them, in its order. */
+interface Figures {
+  readonly seed: number;
+  readonly faults: number;
+  readonly accepted: number;
+  readonly unanswered: number;
+  readonly lost: number;
+  readonly deliveredTwice: number;
+  readonly deliveredTwiceBound: number;
+  readonly unexpected: number;
+  readonly chargedTwice: number;
+  readonly refundMissing: number;
+  readonly withoutFinalState: number;
+  readonly callbacksMissing: number;
+  readonly balanceDifference: number;
+  readonly slowestRecoveryMs: number | null;
+}
+
+const MUST_BE_ZERO = [
+  'lost',
+  'unexpected',
+  'chargedTwice',
+  'refundMissing',
+  'withoutFinalState',
+  'callbacksMissing',
+  'balanceDifference',
+] as const;
+
+function wholeNumber(least: number, most: number): (value: string) => number {
+  return (value) => {
+    const number = Number(value);
+    if (/^\d+$/.test(value) && number >= least && number <= most) return number;
+    throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
+  };
+}
+
+function figuresOf({ seed }: Schedule, result: SeedResult): Figures {
+  const { comparison, faults, deliveredTwiceBound, recoveries } = result;
+  const slowest = recoveries[0]?.durationMs ?? 0;
+  return {
+    seed,
+    faults,
+    accepted: comparison.accepted,
+    unanswered: comparison.unanswered,
+    lost: comparison.lost,
+    deliveredTwice: comparison.deliveredTwice,
+    deliveredTwiceBound,
+    unexpected: comparison.unexpected,
+    chargedTwice: comparison.chargedTwice,
+    refundMissing: comparison.refundMissing,
+    withoutFinalState: comparison.withoutFinalState,
+    callbacksMissing: comparison.callbacksMissing,
+    balanceDifference: comparison.balanceDifference,
+    slowestRecoveryMs: Number.isFinite(slowest) ? slowest : null,
+  };
+}
+
+function printTable(figures: Figures, result: SeedResult): void {
+  const [slowest] = result.recoveries;
+  const rows: [string, string | number][] = [
+    ['seed', figures.seed],
+    ['faults', figures.faults],
+    ['accepted', figures.accepted],
+    ['calls among them', `${result.comparison.calls}, ${result.comparison.callsAnswered} answered`],
+    ['unanswered', figures.unanswered],
+    ['lost', figures.lost],
+    ['delivered twice', `${figures.deliveredTwice} (at most ${figures.deliveredTwiceBound})`],
+    ['unexpected', figures.unexpected],
+    ['charged twice', figures.chargedTwice],
+    ['refund missing', figures.refundMissing],
+    ['without a final state', figures.withoutFinalState],
+    ['callbacks missing', figures.callbacksMissing],
+    ['balance against statement', figures.balanceDifference],
+    ['slowest recovery', slowest === undefined ? 'none seen' : `${slowest.durationMs} ms (${slowest.description})`],
+    ['ended in doubt', result.comparison.inDoubt],
+  ];
+  process.stdout.write(`${pairs(rows)}\n`);
+  for (const text of [...result.notices, ...result.comparison.findings, ...result.unexpectedEnds]) {
+    process.stdout.write(`  ${text}\n`);
+  }
+  if (result.directory !== undefined) process.stdout.write(`logs: ${result.directory}\n`);
+}
+
+function passes(figures: Figures, result: SeedResult): boolean {
+  return (
+    MUST_BE_ZERO.every((name) => figures[name] === 0) &&
+    figures.deliveredTwice <= figures.deliveredTwiceBound &&
+    figures.slowestRecoveryMs !== null &&
+    result.unexpectedEnds.length === 0
+  );
+}
+
+async function run(options: FaultsOptions): Promise<void> {
+  const stopping = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => stopping.abort(new Error(`stopped by ${signal}`)));
+  }
+  const schedule = drawSchedule(options.seed, options.seconds);
+  const tell = (text: string): void => void process.stdout.write(`${text}\n`);
+  tell(`seed ${schedule.seed}, ${options.seconds} s, unknown outcomes: ${schedule.unknownPolicy}`);
+  for (const fault of schedule.faults) tell(describeFault(fault));
+  const { signal } = stopping;
+  const result = await runSeed(schedule, {
+    messagesPerSecond: options.rate,
+    keeps: options.keep === true,
+    signal,
+    tell,
+  });
+  const figures = figuresOf(schedule, result);
+  printTable(figures, result);
+  if (!passes(figures, result)) {
+    tell(`FAILED. Again: npm run test:faults -- --seed ${options.seed} --seconds ${options.seconds}`);
+    process.exitCode = 1;
+  }
+  if (options.json === true) process.stdout.write(`${JSON.stringify(figures)}\n`);
+}
+
+await new Command('faults')
+  .description('Breaks a platform of its own as a seed says, and compares what went in with what came out.')
+  .addOption(
+    new Option('--seed <number>', 'which faults, when; a fresh one unless given')
+      .argParser(wholeNumber(0, MAX_SEED))
+      .default(randomInt(MAX_SEED), 'a fresh one'),
+  )
+  .addOption(
+    new Option('--seconds <number>', 'how long requests come')
+      .argParser(wholeNumber(LEAST_SECONDS, MAX_SECONDS))
+      .default(SECONDS),
+  )
+  .addOption(
+    new Option('--rate <number>', 'requests a second')
+      .argParser(wholeNumber(1, MAX_MESSAGES_PER_SECOND))
+      .default(MESSAGES_PER_SECOND),
+  )
+  .option('--keep', 'keep the logs')
+  .option('--json', 'one JSON object as the last line')
+  .action(run)
+  .parseAsync();
+// Kept-alive connections would hold the process for a while; everything it started has been stopped.
+process.exit();

@@ -1,0 +1,199 @@
+/** Does what a schedule says to the running world, undoes it in time, and notes when each fault began and was over. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { CustomerOrder } from './customer-process.ts';
+import type { FaultProxy } from './fault-proxy.ts';
+import type { OperatorMood } from './operator-mood.ts';
+import type { InjectedFault } from './recovery.ts';
+import { describeFault, type Fault } from './schedule.ts';
+import { OPERATOR, type World } from './world.ts';
+
+const SLOW_DATABASE_MS = 60;
+const SLOW_LINE_MS = 250;
+/** Late, and too late: the second is beyond the response timeout. */
+const LATE_MS = 1_000;
+const TOO_LATE_MS = 3_000;
+const TOO_LATE_FROM_MS = 3_000;
+const EARLY_RECEIPT_MS = 500;
+/** A node acts on its lease for this long without its database. */
+const LEASE_MS = 7_500;
+
+const END_CONNECTIONS = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+  WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`;
+
+/** What the operator itself does wrong; its line's faults are those of any line. */
+const MOODS: Partial<Record<Fault['kind'], (mood: OperatorMood, durationMs: number) => void>> = {
+  throttles: (mood) => {
+    mood.throttles = true;
+  },
+  'answers late': (mood, durationMs) => {
+    mood.responseDelayMs = durationMs < TOO_LATE_FROM_MS ? LATE_MS : TOO_LATE_MS;
+  },
+  'receipts early': (mood) => {
+    mood.responseDelayMs = EARLY_RECEIPT_MS;
+  },
+  'receipts twice': (mood) => {
+    mood.receiptsTwice = true;
+  },
+  'receipts for unknown ids': (mood) => {
+    mood.receiptsForUnknownIds = true;
+  },
+  'answers garbage': (mood) => mood.answerGarbage(),
+  'cuts in mid-PDU': (mood) => mood.cutInMidPdu(),
+};
+
+export class Injector {
+  readonly injected: InjectedFault[] = [];
+  readonly notices: string[] = [];
+  readonly #world: World;
+  /** The end of each part's latest fault: on a slow machine healing takes longer than the schedule left for it. */
+  readonly #healed = new Map<Fault['part'], Promise<void>>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** Resolves when every fault of the schedule is over, rejects when one could not be brought about or undone. */
+  async run(faults: readonly Fault[], signal: AbortSignal): Promise<void> {
+    const startedMs = performance.now();
+    await Promise.all(
+      faults.map(async (fault) => {
+        await pause(Math.max(0, fault.startMs - (performance.now() - startedMs)), undefined, { signal });
+        const turn = (this.#healed.get(fault.part) ?? Promise.resolve()).then(() => this.#inject(fault, signal));
+        this.#healed.set(fault.part, turn);
+        await turn;
+      }),
+    );
+  }
+
+  async #inject(fault: Fault, signal: AbortSignal): Promise<void> {
+    if (fault.kind === 'full disk' && this.#world.volume.notMounted !== undefined) {
+      this.notices.push(`the disk was not filled: ${this.#world.volume.notMounted}`);
+      return;
+    }
+    const startedAtMs = Date.now();
+    const heal = await this.#begin(fault);
+    if (fault.durationMs > 0) await pause(fault.durationMs, undefined, { signal }).catch(() => {});
+    const healedAtMs = Date.now();
+    this.injected.push({ description: describeFault(fault).trim(), startedAtMs, healedAtMs });
+    await heal();
+  }
+
+  async #begin({ kind, part, durationMs }: Fault): Promise<() => Promise<void> | void> {
+    switch (part) {
+      case 'node-1':
+        return this.#onNode(0, kind);
+      case 'node-2':
+        return this.#onNode(1, kind);
+      case 'simulator':
+        return this.#onSimulator(kind);
+      case 'database':
+        return this.#onDatabase(kind);
+      case 'operator link':
+        return this.#onOperatorLine(kind, durationMs);
+      case 'database links':
+        return this.#onLines(this.#world.lines.databases, kind, SLOW_DATABASE_MS);
+      case 'customer link':
+        return kind === 'answers 500'
+          ? this.#failCustomer()
+          : this.#onLines([this.#world.lines.customer], kind, SLOW_LINE_MS);
+    }
+  }
+
+  async #onNode(index: 0 | 1, kind: Fault['kind']): Promise<() => Promise<void> | void> {
+    const node = this.#world.nodes[index];
+    if (kind === 'SIGSTOP') {
+      node.process.signal('SIGSTOP');
+      return () => node.process.signal('SIGCONT');
+    }
+    await node.process.kill();
+    return () => node.start();
+  }
+
+  async #onSimulator(kind: Fault['kind']): Promise<() => Promise<void> | void> {
+    const { simulator, startSimulator, journal } = this.#world;
+    if (kind === 'SIGSTOP') {
+      simulator.signal('SIGSTOP');
+      return () => simulator.signal('SIGCONT');
+    }
+    await simulator.kill();
+    journal.poll();
+    return startSimulator;
+  }
+
+  async #onDatabase(kind: Fault['kind']): Promise<() => Promise<void> | void> {
+    const { databaseServer: server, volume } = this.#world;
+    if (kind === 'kill -9') {
+      await server.kill();
+      return () => server.start();
+    }
+    if (kind === 'SIGSTOP') {
+      server.freeze();
+      return () => server.thaw();
+    }
+    if (kind === 'full disk') {
+      await volume.fill();
+      return async () => {
+        await volume.empty();
+        await server.start();
+      };
+    }
+    if (kind === 'refuses writes') {
+      await server.administer('ALTER SYSTEM SET default_transaction_read_only = on');
+      await server.administer('SELECT pg_reload_conf()');
+      return async () => {
+        await server.administer('ALTER SYSTEM RESET default_transaction_read_only');
+        await server.administer('SELECT pg_reload_conf()');
+      };
+    }
+    await server.administer(END_CONNECTIONS);
+    return () => {};
+  }
+
+  #onOperatorLine(kind: Fault['kind'], durationMs: number): () => void {
+    const { mood, lines } = this.#world;
+    const worsen = MOODS[kind];
+    if (worsen === undefined) return this.#onLines([lines.operator], kind, SLOW_LINE_MS);
+    worsen(mood, durationMs);
+    return () => mood.recover();
+  }
+
+  #onLines(lines: readonly FaultProxy[], kind: Fault['kind'], delayMs: number): () => void {
+    for (const line of lines) {
+      if (kind === 'half-open') line.setState({ kind: 'silent' });
+      else if (kind === 'slow') line.setState({ kind: 'slow', delayMs });
+      else line.setState({ kind: 'closed' });
+    }
+    return () => {
+      for (const line of lines) line.setState({ kind: 'open' });
+    };
+  }
+
+  #failCustomer(): () => void {
+    const order = (fails: boolean): void => {
+      this.#world.customer.child?.send({ kind: 'fail', fails } satisfies CustomerOrder);
+    };
+    order(true);
+    return () => order(false);
+  }
+}
+
+/** Segments that may be in flight, with outcomes nobody will know, when this fault strikes; 0 where none is hidden. */
+export function inFlightAtCut({ kind, part, durationMs }: Fault): number {
+  const atOnce = OPERATOR.window * OPERATOR.links;
+  const rounds = 1 + Math.floor(durationMs / OPERATOR.responseTimeoutMs);
+  switch (part) {
+    case 'node-1':
+    case 'node-2':
+      return atOnce;
+    case 'simulator':
+      return kind === 'SIGSTOP' ? atOnce * rounds : atOnce;
+    case 'operator link':
+      if (kind === 'answers late') return durationMs < TOO_LATE_FROM_MS ? 0 : atOnce * rounds;
+      return ['cut', 'half-open', 'answers garbage', 'cuts in mid-PDU'].includes(kind) ? atOnce : 0;
+    case 'database':
+    case 'database links':
+      return durationMs >= LEASE_MS ? atOnce : 0;
+    case 'customer link':
+      return 0;
+  }
+}
