@@ -4,6 +4,7 @@
  * call-settlement.ts.
  */
 import type { Queryable, Statement } from './database.ts';
+import { keyed } from './keyed.ts';
 
 export interface QueuedCall {
   readonly msgid: number;
@@ -69,7 +70,7 @@ WITH RECURSIVE waiting (account_id) AS (
 ), turned AS (
   UPDATE call_turn SET rank = greatest(rank, (SELECT max(rank) FROM picked)) WHERE EXISTS (SELECT FROM picked)
 )
-UPDATE call_queue q SET claimed_by = $1 FROM picked p WHERE q.msgid = p.msgid
+UPDATE call_queue q SET claimed_by = $1 FROM picked p WHERE ${keyed('q.msgid', 'p.msgid')}
 RETURNING ${COLUMNS}`,
 };
 
@@ -114,7 +115,7 @@ const MARK_ANSWERED: Statement = {
   name: 'mark-calls-answered',
   text: `UPDATE call_queue q SET answered_at = to_timestamp(a.at_ms / 1000.0), talking_at = to_timestamp(a.at_ms / 1000.0)
          FROM unnest($2::bigint[], $3::float8[]) AS a (msgid, at_ms)
-         WHERE q.msgid = a.msgid AND q.claimed_by = $1`,
+         WHERE ${keyed('q.msgid', 'a.msgid')} AND q.claimed_by = $1`,
 };
 
 /** From here on the call is never dialled again. */
@@ -159,7 +160,7 @@ SET claimed_by = NULL, dialled = false, ready = r.due_ms IS NULL, due_at = to_ti
     attempts = r.attempts, speech_failures = r.speech_failures, redials = r.redials
 FROM unnest($2::bigint[], $3::float8[], $4::smallint[], $5::smallint[], $6::smallint[])
   AS r (msgid, due_ms, attempts, speech_failures, redials)
-WHERE q.msgid = r.msgid AND q.claimed_by = $1 AND q.answered_at IS NULL`,
+WHERE ${keyed('q.msgid', 'r.msgid')} AND q.claimed_by = $1 AND q.answered_at IS NULL`,
 };
 
 export async function giveBackCalls(db: Queryable, epoch: number, returned: readonly ReturnedCall[]): Promise<void> {
@@ -180,7 +181,7 @@ WITH due AS (
   SELECT msgid FROM call_queue WHERE NOT ready AND claimed_by IS NULL AND due_at <= to_timestamp($1 / 1000.0)
   ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
-UPDATE call_queue q SET ready = true, due_at = NULL FROM due WHERE q.msgid = due.msgid RETURNING q.msgid`,
+UPDATE call_queue q SET ready = true, due_at = NULL FROM due WHERE ${keyed('q.msgid', 'due.msgid')} RETURNING q.msgid`,
 };
 
 /** Calls whose next try is due become ready, in their old place; gives how many. */
@@ -208,7 +209,7 @@ WITH picked AS MATERIALIZED (
     AND NOT EXISTS (SELECT FROM nodes n WHERE n.epoch = c.claimed_by AND n.deadline > clock_timestamp())
   LIMIT $2 FOR UPDATE SKIP LOCKED
 )
-UPDATE call_queue q SET claimed_by = $1 FROM picked p WHERE q.msgid = p.msgid
+UPDATE call_queue q SET claimed_by = $1 FROM picked p WHERE ${keyed('q.msgid', 'p.msgid')}
 RETURNING ${COLUMNS}`,
 };
 

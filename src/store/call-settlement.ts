@@ -4,6 +4,7 @@
  */
 import type { CallState } from '../domain/voice-codes.ts';
 import type { Queryable, Statement } from './database.ts';
+import { keyed } from './keyed.ts';
 
 export interface EndedCall {
   readonly msgid: number;
@@ -35,7 +36,7 @@ WITH input AS (
   SELECT * FROM unnest($2::bigint[], $3::int[], $4::text[], $5::int[], $6::int[], $7::float8[], $8::float8[], $9::text[])
     AS r (msgid, epoch, state, seconds, used, answered_ms, done_ms, reason)
 ), gone AS (
-  DELETE FROM call_queue q USING input i WHERE q.msgid = i.msgid AND q.claimed_by = i.epoch
+  DELETE FROM call_queue q USING input i WHERE ${keyed('q.msgid', 'i.msgid')} AND q.claimed_by = i.epoch
   RETURNING i.*
 ), final AS (
   UPDATE calls c

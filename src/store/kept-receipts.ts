@@ -3,6 +3,7 @@
  * them, and tried again. One whose id is held by somebody else's segment or receipt stands aside under a key of its own.
  */
 import type { Queryable, Statement } from './database.ts';
+import { keyed } from './keyed.ts';
 
 export interface KeptReceipt {
   readonly operatorMessageId: string;
@@ -31,7 +32,7 @@ WITH given AS MATERIALIZED (
 ), placed AS MATERIALIZED (
   SELECT g.*, row_number() OVER (PARTITION BY g.operator_message_id, g.operator_id ORDER BY g.n) > 1
               OR (g.mobile <> '' AND f.mobile NOT IN ('', g.mobile)) IS TRUE AS aside
-  FROM given g LEFT JOIN in_flight f ON f.operator_message_id = g.operator_message_id AND f.operator_id = g.operator_id
+  FROM given g LEFT JOIN in_flight f ON ${keyed('f.operator_message_id', 'g.operator_message_id')} AND f.operator_id = g.operator_id
 )
 INSERT INTO in_flight AS f (operator_message_id, operator_id, mobile, reference, overdue_at, receipt_state, receipt_done_at,
   receipt_detail, received_at)
@@ -71,7 +72,7 @@ const SET_ASIDE: Statement = {
   text: `
 WITH gone AS (
   DELETE FROM in_flight f USING unnest($1::text[], $2::smallint[], $3::text[]) AS i(id, operator_id, mobile)
-  WHERE f.operator_message_id = i.id AND f.operator_id = i.operator_id AND f.msgid IS NULL AND f.mobile NOT IN ('', i.mobile)
+  WHERE ${keyed('f.operator_message_id', 'i.id')} AND f.operator_id = i.operator_id AND f.msgid IS NULL AND f.mobile NOT IN ('', i.mobile)
   RETURNING f.*
 )
 INSERT INTO in_flight (operator_message_id, operator_id, mobile, reference, overdue_at, receipt_state, receipt_done_at,
@@ -105,7 +106,7 @@ WITH picked AS MATERIALIZED (
 UPDATE in_flight f
 SET receipt_attempts = receipt_attempts + 1,
     overdue_at = to_timestamp($1 / 1000.0) + least(power(2, least(receipt_attempts, 10)), 600) * interval '1 second'
-FROM picked p WHERE f.operator_message_id = p.operator_message_id AND f.operator_id = p.operator_id
+FROM picked p WHERE ${keyed('f.operator_message_id', 'p.operator_message_id')} AND f.operator_id = p.operator_id
 RETURNING f.operator_message_id AS key, ${ID_OF('f.operator_message_id')} AS id, f.operator_id, nullif(f.mobile, '') AS mobile,
   f.reference, f.receipt_state AS state, (extract(epoch FROM f.receipt_done_at) * 1000)::float8 AS done_ms,
   f.receipt_detail AS detail, (extract(epoch FROM f.received_at) * 1000)::float8 AS received_ms`,
@@ -146,7 +147,7 @@ export async function isStillKept(
 const FORGET_KEPT: Statement = {
   name: 'forget-kept-receipts',
   text: `DELETE FROM in_flight f USING unnest($1::text[], $2::smallint[]) AS i(id, operator_id)
-         WHERE f.operator_message_id = i.id AND f.operator_id = i.operator_id AND f.msgid IS NULL`,
+         WHERE ${keyed('f.operator_message_id', 'i.id')} AND f.operator_id = i.operator_id AND f.msgid IS NULL`,
 };
 
 /** Drops kept receipts: settled now under their segment's id, or too old to belong to anything. */

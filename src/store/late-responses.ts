@@ -6,6 +6,7 @@ import type { Queryable, Statement } from './database.ts';
 import { VERDICTS_FROM_SEGMENTS } from './receipts.ts';
 import { SETTLED, type SettledRow, settling } from './settlement.ts';
 import { unknownId } from './submissions.ts';
+import { keyed } from './keyed.ts';
 
 /** A segment whose submit had no outcome in time, as the node that submitted it knows it. */
 export interface LateSegment {
@@ -29,10 +30,11 @@ const keysOf = (late: readonly LateSegment[]): [string[], number[]] => [
   late.map(({ operatorId }) => operatorId),
 ];
 
-// One that timed out, or of which a receipt was seen, was found by its reference: it can do without the id.
+// One that timed out, or of which a receipt was seen, was found by its reference: it can do without the id. `coalesce` keeps the
+// partial index of those that have not timed out, which holds nearly all, from being read in the place of look-ups.
 const TAKEN_OUT = `
   DELETE FROM in_flight f USING unnest($1::text[], $2::smallint[]) AS i(id, operator_id)
-  WHERE f.operator_message_id = i.id AND f.operator_id = i.operator_id AND f.msgid IS NOT NULL AND NOT f.timed_out AND NOT f.accepted_seen`;
+  WHERE ${keyed('f.operator_message_id', 'i.id')} AND f.operator_id = i.operator_id AND f.msgid IS NOT NULL AND NOT coalesce(f.timed_out, false) AND NOT f.accepted_seen`;
 
 const TAKE_WAITING: Statement = {
   name: 'take-waiting-unknown',
@@ -51,7 +53,7 @@ const MARK_TAKEN = (table: 'queue' | 'deferred', unclaimed: string): Statement =
   text: `
 UPDATE ${table} q SET sent_mask = q.sent_mask | (1 << (i.segment - 1)), operator_id = i.operator_id
 FROM unnest($1::bigint[], $2::smallint[], $3::smallint[]) AS i(msgid, segment, operator_id)
-WHERE q.msgid = i.msgid AND q.resends > 0 AND q.sent_mask & (1 << (i.segment - 1)) = 0${unclaimed}
+WHERE ${keyed('q.msgid', 'i.msgid')} AND q.resends > 0 AND q.sent_mask & (1 << (i.segment - 1)) = 0${unclaimed}
 RETURNING q.msgid, i.segment, q.segments, q.mobile,
   (extract(epoch FROM q.expires_at) * 1000)::float8 AS "untilMs", bit_count(q.sent_mask::int::bit(16)) = q.segments AS whole`,
 });
@@ -85,7 +87,7 @@ export async function markTaken(
 const COUNT_BACK = (table: 'queue' | 'deferred', unclaimed: string): Statement => ({
   name: `count-resend-back-${table}`,
   text: `UPDATE ${table} q SET resends = q.resends - 1 FROM unnest($1::bigint[], $2::smallint[]) AS i(msgid, segment)
-         WHERE q.msgid = i.msgid AND q.resends > 0 AND q.sent_mask & (1 << (i.segment - 1)) = 0${unclaimed}
+         WHERE ${keyed('q.msgid', 'i.msgid')} AND q.resends > 0 AND q.sent_mask & (1 << (i.segment - 1)) = 0${unclaimed}
          RETURNING q.msgid`,
 });
 const COUNT_BACK_IN_QUEUE = COUNT_BACK('queue', ' AND q.claimed_by IS NULL');

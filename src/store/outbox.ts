@@ -6,6 +6,7 @@
 import type { State } from '../domain/states.ts';
 import type { CallState } from '../domain/voice-codes.ts';
 import type { Queryable, Statement } from './database.ts';
+import { keyed } from './keyed.ts';
 
 interface CallbackRow {
   readonly callbackId: number;
@@ -77,7 +78,7 @@ WITH due AS MATERIALIZED (
 ), taken AS (
   UPDATE outbox o
   SET parked = o.host = ANY ($4::text[]), claimed_by = CASE WHEN o.host = ANY ($4::text[]) THEN NULL ELSE $1::int END
-  FROM due WHERE o.callback_id = due.callback_id
+  FROM due WHERE ${keyed('o.callback_id', 'due.callback_id')}
   RETURNING o.*
 )
 SELECT ${COLUMNS} FROM taken o WHERE NOT parked
@@ -120,7 +121,7 @@ WITH due AS MATERIALIZED (
     ORDER BY p.next_at LIMIT wanted.rows FOR UPDATE SKIP LOCKED
   ) picked
 )
-UPDATE outbox o SET claimed_by = $1 FROM due WHERE o.callback_id = due.callback_id
+UPDATE outbox o SET claimed_by = $1 FROM due WHERE ${keyed('o.callback_id', 'due.callback_id')}
 RETURNING ${COLUMNS}`,
 };
 
@@ -176,7 +177,7 @@ const epochs = (claims: readonly Claim[]) => claims.map((claim) => claim.epoch);
 const PARK: Statement = {
   name: 'outbox-park',
   text: `UPDATE outbox o SET parked = true, claimed_by = NULL FROM ${CLAIMS} AS c (callback_id, epoch)
-         WHERE o.callback_id = c.callback_id AND o.claimed_by + 0 = c.epoch`,
+         WHERE ${keyed('o.callback_id', 'c.callback_id')} AND o.claimed_by + 0 = c.epoch`,
 };
 
 /** Moves claimed callbacks, untried, to the parked lane of their host. */
@@ -187,7 +188,7 @@ export async function park(db: Queryable, claims: readonly Claim[]): Promise<voi
 const RELEASE: Statement = {
   name: 'outbox-release',
   text: `UPDATE outbox o SET claimed_by = NULL FROM ${CLAIMS} AS c (callback_id, epoch)
-         WHERE o.callback_id = c.callback_id AND o.claimed_by + 0 = c.epoch`,
+         WHERE ${keyed('o.callback_id', 'c.callback_id')} AND o.claimed_by + 0 = c.epoch`,
 };
 
 /** Gives claims back; the callbacks stay in their lane. */
@@ -225,7 +226,7 @@ const RECORD_DELIVERED: Statement = {
   text: `
 WITH done AS (
   DELETE FROM outbox o USING unnest($1::bigint[], $2::int[], $3::float8[]) AS d (callback_id, epoch, at_ms)
-  WHERE o.callback_id = d.callback_id AND o.claimed_by + 0 = d.epoch
+  WHERE ${keyed('o.callback_id', 'd.callback_id')} AND o.claimed_by + 0 = d.epoch
   RETURNING o.msgid, d.at_ms
 )
 INSERT INTO message_events (msgid, at, kind, status)
@@ -261,7 +262,7 @@ WITH tried AS (
       given_up = to_timestamp(f.at_ms / 1000.0) >= o.give_up_at
   FROM unnest($1::bigint[], $2::int[], $3::float8[], $4::int[], $5::text[], $6::float8[], $7::int[])
     AS f (callback_id, epoch, at_ms, status, detail, next_ms, tries)
-  WHERE o.callback_id = f.callback_id AND o.claimed_by + 0 = f.epoch
+  WHERE ${keyed('o.callback_id', 'f.callback_id')} AND o.claimed_by + 0 = f.epoch
   RETURNING o.msgid, o.given_up, f.at_ms, f.status, f.detail
 )
 INSERT INTO message_events (msgid, at, kind, status, detail)

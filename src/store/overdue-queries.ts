@@ -1,5 +1,6 @@
 /** Segments whose waiting has ended and whose operator can be asked what became of them, once, before they are given up. */
 import type { Queryable, Statement } from './database.ts';
+import { keyed } from './keyed.ts';
 
 export interface AskedSegment {
   /** The operator's id of the segment. */
@@ -21,7 +22,7 @@ WITH picked AS MATERIALIZED (
 )
 UPDATE in_flight f
 SET receipt_attempts = 1, overdue_at = to_timestamp($1 / 1000.0) + $4 * interval '1 millisecond'
-FROM picked p WHERE f.operator_message_id = p.operator_message_id AND f.operator_id = p.operator_id
+FROM picked p WHERE ${keyed('f.operator_message_id', 'p.operator_message_id')} AND f.operator_id = p.operator_id
 RETURNING f.operator_message_id AS id, f.operator_id AS "operatorId", f.mobile,
   (SELECT a.source_address FROM messages m JOIN accounts a USING (account_id) WHERE m.msgid = f.msgid) AS "sourceAddress"`,
 };

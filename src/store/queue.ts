@@ -6,6 +6,7 @@ import type { Parameter, Queryable, Statement } from './database.ts';
 import { LIVING_EPOCH } from './node-lease.ts';
 import { SETTLED, type SettledRow, settling } from './settlement.ts';
 import { MAY_BE_WHOLE } from './unknown-outcomes.ts';
+import { keyed } from './keyed.ts';
 
 /** A message that a node has claimed. */
 export interface QueuedMessage {
@@ -87,7 +88,7 @@ WITH picked AS MATERIALIZED (
   WHERE operator_id = $2 AND rank < greatest((SELECT max(rank) FROM picked), $5::float8)
 )
 UPDATE queue q SET claimed_by = $1
-FROM picked p WHERE q.msgid = p.msgid
+FROM picked p WHERE ${keyed('q.msgid', 'p.msgid')}
 RETURNING ${COLUMNS}`,
 };
 
@@ -161,7 +162,7 @@ WITH input AS (
 UPDATE queue q
 SET claimed_by = NULL, sent_mask = q.sent_mask | i.sent_mask, reference = coalesce(i.reference, q.reference),
     attempts = i.attempts, resends = i.resends
-FROM input i WHERE q.msgid = i.msgid AND q.claimed_by = $1 AND ${CLAIM_TOKEN} = i.claim`,
+FROM input i WHERE ${keyed('q.msgid', 'i.msgid')} AND q.claimed_by = $1 AND ${CLAIM_TOKEN} = i.claim`,
 };
 
 const PUT_OFF: Statement = {
@@ -172,7 +173,7 @@ WITH input AS (
     $8::float8[])
   AS r(msgid, sent_mask, reference, attempts, resends, claim, due_ms)
 ), gone AS (
-  DELETE FROM queue q USING input i WHERE q.msgid = i.msgid AND q.claimed_by = $1 AND ${CLAIM_TOKEN} = i.claim
+  DELETE FROM queue q USING input i WHERE ${keyed('q.msgid', 'i.msgid')} AND q.claimed_by = $1 AND ${CLAIM_TOKEN} = i.claim
   RETURNING q.*, i.sent_mask AS new_mask, i.reference AS new_reference, i.attempts AS new_attempts, i.resends AS new_resends, i.due_ms
 )
 INSERT INTO deferred (msgid, due_at, why, operator_id, rank, account_id, mobile, body, segments, source_address, accepted_at,
@@ -208,7 +209,7 @@ const PROMOTE: Statement = {
 WITH picked AS MATERIALIZED (
   SELECT msgid FROM deferred WHERE due_at <= to_timestamp($1 / 1000.0) ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
 ), due AS (
-  DELETE FROM deferred d USING picked p WHERE d.msgid = p.msgid RETURNING d.*
+  DELETE FROM deferred d USING picked p WHERE ${keyed('d.msgid', 'p.msgid')} RETURNING d.*
 ), weighted AS MATERIALIZED (
   SELECT due.*, sum(segments) OVER (PARTITION BY operator_id, account_id ORDER BY due_at, msgid) AS weight FROM due
 ), totals AS (
@@ -266,7 +267,7 @@ WITH picked AS MATERIALIZED (
   WHERE msgid = ANY ($2::bigint[]) AND expires_at <= to_timestamp($1 / 1000.0) AND claimed_by IS NULL AND NOT (${MAY_BE_WHOLE})
   FOR UPDATE SKIP LOCKED
 ), gone AS (
-  DELETE FROM queue q USING picked p WHERE q.msgid = p.msgid RETURNING q.msgid, q.sent_mask, q.resends
+  DELETE FROM queue q USING picked p WHERE ${keyed('q.msgid', 'p.msgid')} RETURNING q.msgid, q.sent_mask, q.resends
 ), verdicts AS (
   SELECT msgid, 'EXPIRED' AS state, $1::float8 AS done_ms, sent_mask = 0 AND resends = 0 AS refund, false AS correctable FROM gone
 ), ${settling('to_timestamp($1 / 1000.0)')}, noted_events AS (
@@ -321,7 +322,7 @@ WITH input AS (
   ON CONFLICT (operator_id, account_id) DO UPDATE SET rank = greatest(f.rank, EXCLUDED.rank)
 ), moved AS (
   UPDATE queue q SET operator_id = w.operator_id, rank = b.rank + w.weight / b.share
-  FROM weighted w JOIN base b USING (operator_id, account_id) WHERE q.msgid = w.msgid
+  FROM weighted w JOIN base b USING (operator_id, account_id) WHERE ${keyed('q.msgid', 'w.msgid')}
   RETURNING q.msgid, q.operator_id
 )
 INSERT INTO message_events (msgid, at, kind, operator_id, detail)

@@ -6,6 +6,7 @@ import type { Queryable, Statement } from './database.ts';
 import { LIVING_EPOCH } from './node-lease.ts';
 import { CALLBACK_COLUMNS, type CallbackHolder, NO_CALLBACK, type ReceiptCallback } from './outbox.ts';
 import { ORDINAL_OF, SETTLED, type SettledRow, STATE_OF, STATE_ORDINALS, settling } from './settlement.ts';
+import { keyed } from './keyed.ts';
 
 /** A final receipt under the id its segment is stored with. */
 export interface ArrivedReceipt {
@@ -42,7 +43,7 @@ parts AS (
 ), longs AS (
   UPDATE long_messages l
   SET ${SEGMENT_COLUMNS.map((column) => `${column} = coalesce(nullif(p.${column}, ${SILENT}), l.${column}, p.${column})`).join(', ')}
-  FROM parts p JOIN held_longs USING (msgid) WHERE l.msgid = p.msgid
+  FROM parts p JOIN held_longs USING (msgid) WHERE ${keyed('l.msgid', 'p.msgid')}
   RETURNING l.msgid, num_nonnulls(l.s1, l.s2, l.s3, l.s4, l.s5) >= l.segments AS complete,
             least(l.s1, l.s2, l.s3, l.s4, l.s5) = ${SILENT} AS silent, greatest(l.s1, l.s2, l.s3, l.s4, l.s5) AS worst,
             p.done_ms, p.refund
@@ -64,7 +65,7 @@ WITH input AS MATERIALIZED (
   WITH ORDINALITY AS r(operator_message_id, operator_id, mobile, state, done_ms, detail, refund, n)
 ), found AS (
   DELETE FROM in_flight f USING input i
-  WHERE f.operator_message_id = i.operator_message_id AND f.operator_id = i.operator_id
+  WHERE ${keyed('f.operator_message_id', 'i.operator_message_id')} AND f.operator_id = i.operator_id
     AND f.msgid IS NOT NULL AND (i.mobile IS NULL OR i.mobile = f.mobile)
   RETURNING i.n, f.msgid, f.segment, f.segments, f.operator_id, f.operator_message_id, i.state, i.done_ms, i.detail, i.refund,
             false AS provisional
@@ -127,7 +128,7 @@ WITH input AS MATERIALIZED (
 ), found AS (
   UPDATE in_flight f SET accepted_seen = f.accepted_seen OR i.accepted
   FROM input i
-  WHERE f.operator_message_id = i.operator_message_id AND f.operator_id = i.operator_id AND f.msgid IS NOT NULL
+  WHERE ${keyed('f.operator_message_id', 'i.operator_message_id')} AND f.operator_id = i.operator_id AND f.msgid IS NOT NULL
     AND (i.mobile IS NULL OR i.mobile = f.mobile)
   RETURNING i.n, f.msgid, f.segment, f.operator_id, f.operator_message_id, i.detail
 ), told AS (
@@ -175,7 +176,7 @@ const CANDIDATES: Statement = {
   text: `
 SELECT i.n, f.operator_message_id AS id, f.operator_id AS "operatorId", f.mobile, (extract(epoch FROM f.submitted_at) * 1000)::float8 AS submitted_ms
 FROM unnest($1::int[], $2::text[], $3::smallint[]) AS i(n, id, operator_id)
-JOIN in_flight f ON f.operator_message_id = i.id AND f.operator_id = i.operator_id
+JOIN in_flight f ON ${keyed('f.operator_message_id', 'i.id')} AND f.operator_id = i.operator_id
 WHERE f.msgid IS NOT NULL`,
 };
 
@@ -218,7 +219,7 @@ const SETTLE_JOINED: Statement = {
   text: `
 WITH found AS (
   DELETE FROM in_flight f USING unnest($2::text[], $3::smallint[], $4::boolean[]) AS i(id, operator_id, refund)
-  WHERE f.operator_message_id = i.id AND f.operator_id = i.operator_id AND f.msgid IS NOT NULL AND f.receipt_state IS NOT NULL
+  WHERE ${keyed('f.operator_message_id', 'i.id')} AND f.operator_id = i.operator_id AND f.msgid IS NOT NULL AND f.receipt_state IS NOT NULL
   RETURNING f.msgid, f.segment, f.segments, f.operator_id, f.operator_message_id, f.receipt_state AS state,
     (extract(epoch FROM f.receipt_done_at) * 1000)::float8 AS done_ms, f.receipt_detail AS detail,
     i.refund, false AS provisional
@@ -270,7 +271,7 @@ WITH picked AS MATERIALIZED (
   ORDER BY overdue_at LIMIT $2 FOR UPDATE SKIP LOCKED
 ), found AS (
   UPDATE in_flight f SET timed_out = true, overdue_at = to_timestamp($1 / 1000.0) + interval '7 days'
-  FROM picked p WHERE f.operator_message_id = p.operator_message_id AND f.operator_id = p.operator_id
+  FROM picked p WHERE ${keyed('f.operator_message_id', 'p.operator_message_id')} AND f.operator_id = p.operator_id
   RETURNING f.msgid, f.segment, f.segments, f.operator_id, f.operator_message_id,
     CASE WHEN f.accepted_seen THEN 'ACCEPTD' ELSE 'UNKNOWN' END AS state, $1::float8 AS done_ms,
     f.operator_id = ANY ($3::smallint[]) AS refund, NOT f.accepted_seen AS provisional

@@ -4,6 +4,7 @@
  */
 import type { Queryable, Statement } from './database.ts';
 import { SETTLED, type SettledRow, settling } from './settlement.ts';
+import { keyed } from './keyed.ts';
 
 /** One segment handed to an operator. */
 export interface SubmittedSegment {
@@ -39,7 +40,7 @@ WITH input AS MATERIALIZED (
     $9::bigint[], $10::float8[], $11::float8[], $12::text[], $13::boolean[])
   AS r(msgid, operator_id, segment, segments, mobile, operator_message_id, reference, link, sequence, submitted_ms, overdue_ms, detail, last)
 ), gone AS (
-  DELETE FROM queue q USING input i WHERE q.msgid = i.msgid AND i.last
+  DELETE FROM queue q USING input i WHERE ${keyed('q.msgid', 'i.msgid')} AND i.last
 ), long AS (
   INSERT INTO long_messages (msgid, segments, submitted_at)
   SELECT msgid, max(segments), to_timestamp(min(submitted_ms) / 1000.0) FROM input WHERE segments > 1 GROUP BY msgid
@@ -112,7 +113,7 @@ const WAITING_IDS: Statement = {
   name: 'waiting-ids',
   text: `SELECT i.n FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::smallint[]) WITH ORDINALITY
            AS i(operator_message_id, operator_id, msgid, segment, n)
-         JOIN in_flight f ON f.operator_message_id = i.operator_message_id AND f.operator_id = i.operator_id
+         JOIN in_flight f ON ${keyed('f.operator_message_id', 'i.operator_message_id')} AND f.operator_id = i.operator_id
          WHERE f.msgid = i.msgid AND f.segment = i.segment`,
 };
 
@@ -133,7 +134,7 @@ export async function waitingUnderTheirId(
 const IDS_IN_USE: Statement = {
   name: 'ids-in-use',
   text: `SELECT i.n FROM unnest($1::text[], $2::smallint[]) WITH ORDINALITY AS i(operator_message_id, operator_id, n)
-         JOIN in_flight f ON f.operator_message_id = i.operator_message_id AND f.operator_id = i.operator_id
+         JOIN in_flight f ON ${keyed('f.operator_message_id', 'i.operator_message_id')} AND f.operator_id = i.operator_id
          WHERE f.msgid IS NOT NULL`,
 };
 
@@ -168,7 +169,7 @@ WITH input AS MATERIALIZED (
     $10::bigint[], $11::text[])
   AS r(msgid, state, refund, event, operator_id, segment, link, sequence, status, detail)
 ), gone AS (
-  DELETE FROM queue q USING input i WHERE q.msgid = i.msgid AND q.claimed_by = $12 RETURNING i.*
+  DELETE FROM queue q USING input i WHERE ${keyed('q.msgid', 'i.msgid')} AND q.claimed_by = $12 RETURNING i.*
 ), verdicts AS (
   SELECT msgid, state, $1::float8 AS done_ms, refund, false AS correctable FROM gone
 ), ${settling('to_timestamp($1 / 1000.0)')}, told_end AS (

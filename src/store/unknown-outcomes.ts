@@ -3,6 +3,7 @@
  * waiting for a receipt until validity plus grace (design, promise 4). Each is decided and written in one statement.
  */
 import type { Queryable, Statement } from './database.ts';
+import { keyed } from './keyed.ts';
 
 const LIVING = 'EXISTS (SELECT FROM nodes WHERE epoch = $1 AND deadline > clock_timestamp())';
 const NOW = 'to_timestamp($2 / 1000.0)';
@@ -16,7 +17,7 @@ WITH picked AS MATERIALIZED (
   LIMIT $3
   FOR UPDATE OF q SKIP LOCKED
 ), freed AS (
-  UPDATE queue q SET claimed_by = NULL, resends = q.resends + 1 FROM picked p WHERE q.msgid = p.msgid
+  UPDATE queue q SET claimed_by = NULL, resends = q.resends + 1 FROM picked p WHERE ${keyed('q.msgid', 'p.msgid')}
 )
 INSERT INTO message_events (msgid, at, kind, operator_id, detail)
 SELECT msgid, ${NOW}, 'outcome-unknown', operator_id, 'the node that had claimed it died; will be sent once more' FROM picked
@@ -40,7 +41,7 @@ export async function resendClaimsOf(db: Queryable, claims: DeadClaims): Promise
 
 /** CTEs after `picked (msgid)` that move messages from the queue to where receipts are waited for. */
 const HOLDING = ({ now, graceMs, detail }: { now: string; graceMs: string; detail: string }) => `gone AS (
-  DELETE FROM queue q USING picked p WHERE q.msgid = p.msgid
+  DELETE FROM queue q USING picked p WHERE ${keyed('q.msgid', 'p.msgid')}
   RETURNING q.msgid, q.operator_id, q.mobile, q.segments, q.sent_mask, q.expires_at
 ), missing AS MATERIALIZED (
   SELECT gone.*, segment FROM gone CROSS JOIN generate_series(1, 5) AS segment
