@@ -4,8 +4,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { PlatformProcess } from '../harness/platform-process.ts';
 import { startTrial } from './trial.ts';
 
-const PER_SECOND = 100;
+const PER_SECOND = 50;
 const LOOK_EVERY_MS = 100;
+const LOOK_PATIENCE_MS = 1_000;
 const STOP_DELAY_S = 2;
 
 /** What a load balancer does: asks every node again and again whether it wants requests. */
@@ -18,7 +19,7 @@ function watchReadiness(nodes: readonly PlatformProcess[]): {
   const loop = (async () => {
     while (watching) {
       const asked = nodes.map(async ({ http }) => {
-        const status = await fetch(`${http}/readyz`).then(
+        const status = await fetch(`${http}/readyz`, { signal: AbortSignal.timeout(LOOK_PATIENCE_MS) }).then(
           (response) => response.status,
           () => 0,
         );
