@@ -62,6 +62,7 @@ export async function startScriptedOperator(
   const queries: string[] = [];
   const binds: string[] = [];
   let messageState: number | undefined;
+  let lastSubmitter: ServerSession | undefined;
   const server = new SmppServer({
     handlers: {
       onBind: ({ mode }) => {
@@ -79,6 +80,7 @@ export async function startScriptedOperator(
           onSubmit: (message, _sequence, respond) => {
             const submit = toSubmit(submits.length + 1, message, { session, sessionNumber, respond });
             submits.push(submit);
+            lastSubmitter = session;
             script(submit);
           },
           onQuery: (messageId, _source, respond) => {
@@ -101,7 +103,9 @@ export async function startScriptedOperator(
   });
   const deliver = async (message: Partial<ShortMessageFields>): Promise<SubmitResult> => {
     if (sessions.size === 0) await once(changed, 'session');
-    const session = [...sessions].findLast(({ mode }) => mode !== 'transmitter');
+    // A node that stands still submits nothing: it is not the one to tell.
+    const talking = lastSubmitter && sessions.has(lastSubmitter) && lastSubmitter.mode === 'transceiver';
+    const session = talking ? lastSubmitter : [...sessions].findLast(({ mode }) => mode !== 'transmitter');
     if (!session) throw new Error('nobody is bound');
     return new Promise((resolve) => session.deliver({ ...EMPTY, ...message }, resolve));
   };

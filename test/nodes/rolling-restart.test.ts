@@ -4,9 +4,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { PlatformProcess } from '../harness/platform-process.ts';
 import { startTrial } from './trial.ts';
 
-const PER_SECOND = 150;
-const ROUNDS = 2;
+const PER_SECOND = 50;
 const LOOK_EVERY_MS = 100;
+const LOOK_PATIENCE_MS = 1_000;
 const STOP_DELAY_S = 2;
 
 /** What a load balancer does: asks every node again and again whether it wants requests. */
@@ -19,7 +19,7 @@ function watchReadiness(nodes: readonly PlatformProcess[]): {
   const loop = (async () => {
     while (watching) {
       const asked = nodes.map(async ({ http }) => {
-        const status = await fetch(`${http}/readyz`).then(
+        const status = await fetch(`${http}/readyz`, { signal: AbortSignal.timeout(LOOK_PATIENCE_MS) }).then(
           (response) => response.status,
           () => 0,
         );
@@ -45,7 +45,7 @@ test('a rolling restart under load answers every request and loses and doubles n
     while (balancer.ready().length < 2) await pause(LOOK_EVERY_MS);
     const campaign = trial.load(PER_SECOND, balancer.ready);
     await pause(2_000);
-    for (let restart = 0; restart < 2 * ROUNDS; restart += 1) {
+    for (let restart = 0; restart < 2; restart += 1) {
       const [oldest] = trial.nodes;
       assert.equal(await oldest?.end('SIGTERM'), 0);
       trial.nodes.shift();

@@ -1,5 +1,5 @@
 /** Nodes of `serve` as processes of their own on one database, what stands around them, and a load. */
-import { Database } from '../../src/store/database.ts';
+import { Database, type Queryable } from '../../src/store/database.ts';
 import type { Campaign, Comparison } from '../harness/campaign.ts';
 import { type CountingOperator, startCountingOperator } from '../harness/counting-operator.ts';
 import { createTestDatabase } from '../harness/database.ts';
@@ -7,9 +7,11 @@ import { startSurroundings } from '../harness/operated-platform.ts';
 import { makeDataDir, type PlatformProcess, startPlatformProcess } from '../harness/platform-process.ts';
 
 const DRAIN_PATIENCE_MS = 20_000;
+const LOOK_PATIENCE_MS = 60_000;
 
 export interface Trial {
-  readonly database: Database;
+  /** A connection that stays. */
+  readonly database: Queryable;
   readonly operator: CountingOperator;
   /** Those that requests go to. */
   readonly nodes: PlatformProcess[];
@@ -32,6 +34,7 @@ export async function startTrial(options: {
 }): Promise<Trial> {
   const testDatabase = await createTestDatabase();
   const database = new Database(testDatabase.url);
+  const look = database.stage({ queryTimeoutMs: LOOK_PATIENCE_MS });
   const directory = await makeDataDir();
   const operator = await startCountingOperator(options.answerAfterMs ?? 20);
   const { links, throttle } = options;
@@ -64,7 +67,7 @@ export async function startTrial(options: {
     throw error;
   }
   return {
-    database,
+    database: look,
     operator,
     nodes,
     startNode,
@@ -80,14 +83,14 @@ export async function startTrial(options: {
     },
     epochs: async () => {
       const text = 'SELECT epoch FROM nodes WHERE deadline > clock_timestamp() ORDER BY epoch';
-      return (await database.query<{ epoch: number }>({ name: 'trial-epochs', text }, [])).map(({ epoch }) => epoch);
+      return (await look.query<{ epoch: number }>({ name: 'trial-epochs', text }, [])).map(({ epoch }) => epoch);
     },
     stop,
   };
 }
 
 /** Bound links of each node, by its epoch. */
-export async function boundLinks(database: Database): Promise<Map<number, number>> {
+export async function boundLinks(database: Queryable): Promise<Map<number, number>> {
   const text = 'SELECT epoch, count(*)::int AS n FROM link_slots WHERE bound GROUP BY epoch ORDER BY epoch';
   const rows = await database.query<{ epoch: number; n: number }>({ name: 'trial-links', text }, []);
   return new Map(rows.map(({ epoch, n }) => [epoch, n]));
