@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { compare, type Comparison } from './comparison.ts';
 import { gatherEvidence } from './gather-evidence.ts';
 import { inFlightAtCut, Injector } from './injector.ts';
-import { LoadGenerator } from './load-generator.ts';
+import { Load } from './load.ts';
 import { recoveries, type Recovery } from './recovery.ts';
 import type { Schedule } from './schedule.ts';
 import { settleDown } from './settle-down.ts';
@@ -16,7 +16,7 @@ const CALLS_PER_SECOND = 1;
 /** Load goes on after the last fault until the platform is whole again, and so much longer at the least and at the most. */
 const AFTERWARDS_MS = 2_000;
 const WHOLE_WITHIN_MS = 45_000;
-const LOOK_EVERY_MS = 500;
+const LOOK_EVERY_MS = 2_000;
 
 export interface SeedResult {
   readonly comparison: Comparison;
@@ -37,42 +37,42 @@ export async function runSeed(
   options: { messagesPerSecond: number; keeps: boolean; signal: AbortSignal; tell: (text: string) => void },
 ): Promise<SeedResult> {
   const world = await startWorld(schedule);
+  const load = new Load(world);
   let keeps = true;
   try {
-    const result = await underLoad(world, schedule, options);
+    const result = await underLoad(world, load, { ...options, schedule });
     keeps = options.keeps || result.comparison.findings.length > 0 || result.unexpectedEnds.length > 0;
     return { ...result, directory: keeps ? world.directory : undefined };
   } finally {
+    await load.stop();
     await world.stop(keeps);
   }
 }
 
 async function underLoad(
   world: World,
-  schedule: Schedule,
-  options: { messagesPerSecond: number; signal: AbortSignal; tell: (text: string) => void },
+  load: Load,
+  options: { schedule: Schedule; messagesPerSecond: number; signal: AbortSignal; tell: (text: string) => void },
 ): Promise<Omit<SeedResult, 'directory'>> {
-  const { signal, tell } = options;
-  const load = new LoadGenerator({
-    messagesPerSecond: options.messagesPerSecond,
+  const { schedule, signal, tell, messagesPerSecond } = options;
+  const injector = new Injector(world);
+  await load.start({
+    messagesPerSecond,
     callsPerSecond: CALLS_PER_SECOND,
     ...ACCOUNT,
-    baseUrl: (node) => world.nodes[node === 0 ? 0 : 1].baseUrl,
     callbackUrl: world.callbackUrl,
   });
-  const injector = new Injector(world);
-  load.start();
   await Promise.all([injector.run(schedule.faults, signal), pause(schedule.seconds * 1_000, undefined, { signal })]);
-  await untilWhole(() => recoveries(injector.injected, load.requests, world.journal.arrivals), signal);
+  await untilWhole(async () => recoveries(injector.injected, await load.requests(), world.journal.arrivals), signal);
   tell('everything is healed; waiting for what is under way');
-  await load.stop();
+  const { requests, held } = await load.finish();
   const left = await settleDown(world.database, signal);
   tell(`left: ${JSON.stringify(left)}`);
-  const evidence = await gatherEvidence(world, load.requests);
+  const evidence = await gatherEvidence(world, requests);
   const told = timeline(evidence.requests, evidence.arrivals, injector.injected);
   await writeFile(join(world.directory, 'timeline.txt'), told);
   const notices = [...injector.notices];
-  if (load.held > 0) notices.push(`${load.held} requests were not sent, since too many waited`);
+  if (held > 0) notices.push(`${held} requests were not sent, since too many waited`);
   return {
     comparison: compare(evidence),
     faults: injector.injected.length,
@@ -84,10 +84,12 @@ async function underLoad(
   };
 }
 
-async function untilWhole(look: () => readonly Recovery[], signal: AbortSignal): Promise<void> {
+async function untilWhole(look: () => Promise<readonly Recovery[]>, signal: AbortSignal): Promise<void> {
   const deadlineMs = performance.now() + WHOLE_WITHIN_MS;
   await pause(AFTERWARDS_MS, undefined, { signal });
-  while (performance.now() < deadlineMs && look().some(({ durationMs }) => !Number.isFinite(durationMs))) {
+  while (performance.now() < deadlineMs) {
+    const found = await look();
+    if (found.every(({ durationMs }) => Number.isFinite(durationMs))) return;
     await pause(LOOK_EVERY_MS, undefined, { signal });
   }
 }

@@ -68,6 +68,7 @@ export interface World {
   readonly journal: HandsetJournal;
   /** Processes that ended although nobody ended them. */
   readonly unexpectedEnds: readonly string[];
+  readonly noteUnexpectedEnd: (what: string) => void;
   readonly directory: string;
   /** @param keeps the logs, for whoever wants to know what happened */
   stop(keeps: boolean): Promise<void>;
@@ -204,6 +205,7 @@ async function start(making: Making): Promise<Omit<World, 'directory' | 'stop'>>
     mood,
     journal,
     unexpectedEnds,
+    noteUnexpectedEnd: onUnexpectedEnd,
   };
 }
 

@@ -1,0 +1,79 @@
+/** The load as the run sees it: a process that is started, asked and stopped. */
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { LoadOptions } from './load-generator.ts';
+import { type LoadOrder, type LoadReport, readReport } from './load-process.ts';
+import { ManagedProcess } from './managed-process.ts';
+import type { LoggedRequest } from './request-log.ts';
+import type { World } from './world.ts';
+
+const PROCESS = fileURLToPath(new URL('./load-process.ts', import.meta.url));
+/** A node that was killed comes back on another port. */
+const TELL_NODES_EVERY_MS = 100;
+
+export class Load {
+  readonly #process: ManagedProcess;
+  readonly #world: World;
+  #told = '';
+  #telling: NodeJS.Timeout | undefined;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#process = new ManagedProcess({
+      name: 'load',
+      arguments: [PROCESS],
+      environment: {},
+      logFile: join(world.directory, 'load.log'),
+      up: /ready/,
+      channel: true,
+      onUnexpectedEnd: (what) => world.noteUnexpectedEnd(what),
+    });
+  }
+
+  async start(options: Omit<LoadOptions, 'baseUrl'>): Promise<void> {
+    await this.#process.start();
+    this.#order({ kind: 'start', options, baseUrls: this.#baseUrls() });
+    this.#telling = setInterval(() => this.#tellNodes(), TELL_NODES_EVERY_MS);
+  }
+
+  /** So far. */
+  async requests(): Promise<LoggedRequest[]> {
+    return readReport(await this.#report({ kind: 'tell' }));
+  }
+
+  /** Sends no more requests; resolves when each has ended. */
+  async finish(): Promise<{ requests: LoggedRequest[]; held: number }> {
+    const told = await this.#report({ kind: 'stop' });
+    return { requests: readReport(told), held: told.held };
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#telling);
+    await this.#process.stop();
+  }
+
+  #baseUrls(): string[] {
+    return this.#world.nodes.map((node) => node.baseUrl);
+  }
+
+  #tellNodes(): void {
+    const baseUrls = this.#baseUrls();
+    if (baseUrls.join() === this.#told) return;
+    this.#told = baseUrls.join();
+    this.#order({ kind: 'nodes', baseUrls });
+  }
+
+  async #report(order: LoadOrder): Promise<LoadReport> {
+    const { child } = this.#process;
+    if (child === undefined || !this.#process.isRunning) throw new Error('the load ended by itself');
+    const told = once(child, 'message');
+    this.#order(order);
+    return (await told)[0] as LoadReport;
+  }
+
+  #order(order: LoadOrder): void {
+    const { child } = this.#process;
+    if (child?.connected === true) child.send(order);
+  }
+}
