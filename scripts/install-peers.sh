@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Installs the programs of others that `npm run test:peers` talks to, from Debian's packages: only what is missing,
+# Installs the programs of others that `npm run test:peers` and `test:failover` talk to, from Debian's packages: only what is missing,
 # without a question. No service that comes with them is started.
 set -euo pipefail
 
-# In the order of the tests: telephones and a proxy, what measures sound, what decodes, an SMS gateway, an SMPP library.
+# In the order of the tests: telephones and a proxy, what measures sound, what decodes, an SMS gateway, an SMPP library,
+# and the database server of test:failover.
 PACKAGES=(
   sip-tester baresip-core kamailio kamailio-tls-modules sox
   tshark
   kannel libnet-smpp-perl
+  postgresql
 )
 
 missing=()
