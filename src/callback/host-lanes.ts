@@ -43,8 +43,9 @@ const FIRST_LIMIT = 4;
 /** A host whose answers take longer has to share. */
 const SLOW_MS = 500;
 const LATENCY_WEIGHT = 0.2;
-/** A lane holds no more than its host takes in this time. */
-const LANE_AHEAD_MS = 1_000;
+/** A lane holds no more than its host takes in this time; one that has proven itself, as much as comes in a burst. */
+const LANE_AHEAD_MS = 250;
+const PROVEN_AHEAD_MS = 1_000;
 const MAX_LANE = 500;
 /** Rows waiting for all hosts that have not proven themselves. */
 const MAX_UNPROVEN_WAITING = 500;
@@ -295,7 +296,8 @@ export class HostLanes<Row extends Lanable> {
   #ahead(lane: Lane<Row>): number {
     const latencyMs = this.#latencyMs(lane);
     if (latencyMs === undefined) return lane.failures > 0 ? lane.limit : MAX_LANE;
-    return Math.min(MAX_LANE, Math.ceil((lane.limit * LANE_AHEAD_MS) / Math.max(1, latencyMs)));
+    const aheadMs = lane.proven ? PROVEN_AHEAD_MS : LANE_AHEAD_MS;
+    return Math.min(MAX_LANE, Math.ceil((lane.limit * aheadMs) / Math.max(1, latencyMs)));
   }
 
   /** How many rows may wait for this host. Each unproven one leaves the most of what is free to the others. */

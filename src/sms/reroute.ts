@@ -2,7 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { Periodic } from '../base/periodic.ts';
-import type { Database } from '../store/database.ts';
+import type { Database, StageConnection } from '../store/database.ts';
 import { reroute, waitingFor } from '../store/queue.ts';
 import type { OperatorDirectory } from './operator-directory.ts';
 
@@ -15,8 +15,9 @@ const IDLE_BATCHES_A_ROUND = 5;
 const BEFORE_ALL_RANKS = -1;
 
 export class Reroute {
+  /** A stage's, planned without statistics: from the pool the whole backlog was read and sorted for each batch of it. */
+  readonly #connection: StageConnection;
   readonly #options: {
-    readonly database: Database;
     readonly clock: Clock;
     readonly directory: OperatorDirectory;
     readonly onQueued: () => void;
@@ -34,6 +35,7 @@ export class Reroute {
     onQueued: () => void;
   }) {
     this.#options = options;
+    this.#connection = options.database.stage();
     this.#look = new Periodic({
       everyMs: LOOK_EVERY_MS,
       run: async () => {
@@ -67,18 +69,18 @@ export class Reroute {
   }
 
   async #moveFrom(operatorId: number): Promise<void> {
-    const { clock, database, directory } = this.#options;
+    const { clock, directory } = this.#options;
     if (![...directory.all()].some((other) => other.enabled && directory.isUp(other.operatorId))) return;
     let idleBatches = 0;
     while (idleBatches < IDLE_BATCHES_A_ROUND && !directory.isUp(operatorId)) {
       const afterRank = this.#reached.get(operatorId) ?? BEFORE_ALL_RANKS;
-      const waiting = await waitingFor(database, operatorId, afterRank, MAX_BATCH);
+      const waiting = await waitingFor(this.#connection, operatorId, afterRank, MAX_BATCH);
       const moves = waiting.flatMap(({ msgid, mobile }) => {
         const next = directory.choose(mobile);
         return next === undefined || next === operatorId || !directory.isUp(next) ? [] : [{ msgid, operatorId: next }];
       });
       if (moves.length > 0) {
-        await reroute(database, operatorId, moves, clock.now());
+        await reroute(this.#connection, operatorId, moves, clock.now());
         this.#options.onQueued();
       } else idleBatches += 1;
       const last = waiting.at(-1);

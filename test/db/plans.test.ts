@@ -122,7 +122,7 @@ before(async () => {
   await database.stop();
   client = new pg.Client({
     connectionString: testDatabase.url,
-    options: '-c jit=off -c enable_seqscan=off -c enable_mergejoin=off -c enable_hashjoin=off',
+    options: '-c jit=off -c enable_seqscan=off -c enable_bitmapscan=off -c enable_mergejoin=off -c enable_hashjoin=off',
   });
   await client.connect();
 });

@@ -52,7 +52,7 @@ const ESME_RQUERYFAIL = 0x67;
 
 export async function startScriptedOperator(
   script: (submit: Submit) => void,
-  options: { tls?: { key: string; cert: string } } = {},
+  options: { tls?: { key: string; cert: string }; deliversOver?: 'submitter' | 'last-bind' } = {},
 ): Promise<ScriptedOperator> {
   const sessions = new Set<ServerSession>();
   const counts = { bound: 0, most: 0 };
@@ -104,7 +104,11 @@ export async function startScriptedOperator(
   const deliver = async (message: Partial<ShortMessageFields>): Promise<SubmitResult> => {
     if (sessions.size === 0) await once(changed, 'session');
     // A node that stands still submits nothing: it is not the one to tell.
-    const talking = lastSubmitter && sessions.has(lastSubmitter) && lastSubmitter.mode === 'transceiver';
+    const talking =
+      options.deliversOver !== 'last-bind' &&
+      lastSubmitter &&
+      sessions.has(lastSubmitter) &&
+      lastSubmitter.mode === 'transceiver';
     const session = talking ? lastSubmitter : [...sessions].findLast(({ mode }) => mode !== 'transmitter');
     if (!session) throw new Error('nobody is bound');
     return new Promise((resolve) => session.deliver({ ...EMPTY, ...message }, resolve));

@@ -11,7 +11,7 @@ let operator: ScriptedOperator;
 let node: SmsNode;
 
 before(async () => {
-  operator = await startScriptedOperator((submit) => submit.accept(`id${submit.n}`));
+  operator = await startScriptedOperator((submit) => submit.accept(`id${submit.n}`), { deliversOver: 'last-bind' });
   node = await startSmsNode({ operatorSettings: { port: operator.port, priority: 1 } });
 });
 after(async () => {
