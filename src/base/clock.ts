@@ -14,8 +14,13 @@ export class FollowingClock implements Clock {
     return Date.now() + this.#offsetMs;
   }
 
-  /** Adopt the database's reading, taken half a round trip before `receivedAtMs` of the local clock. */
+  /**
+   * Adopts the database's reading, which was taken at some moment of the round trip that ends now. A clock that agrees
+   * with one of these moments is left alone: a process that was stopped in between would set itself back by half of that.
+   */
   follow(databaseNowMs: number, roundTripMs: number): void {
+    const now = this.now();
+    if (now >= Math.floor(databaseNowMs) && now <= Math.ceil(databaseNowMs + roundTripMs)) return;
     this.#offsetMs = Math.round(databaseNowMs + roundTripMs / 2) - Date.now();
   }
 }

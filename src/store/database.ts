@@ -93,7 +93,10 @@ export class StageConnection implements Queryable {
   }
 
   async query<Row>(statement: Statement, parameters: readonly Parameter[]): Promise<Row[]> {
-    const client = this.#client ?? (await this.#connect());
+    return this.#queryOver(this.#client ?? (await this.#connect()), statement, parameters);
+  }
+
+  async #queryOver<Row>(client: pg.Client, statement: Statement, parameters: readonly Parameter[]): Promise<Row[]> {
     try {
       const result = await client.query({
         name: statement.name,
@@ -108,12 +111,14 @@ export class StageConnection implements Queryable {
     }
   }
 
-  /** Runs `work` between BEGIN and COMMIT on this connection; rolls back when it throws. */
+  /** Runs `work` between BEGIN and COMMIT on one connection, never over another one; rolls back when it throws. */
   async transaction<Result>(work: (tx: Queryable) => Promise<Result>): Promise<Result> {
     const client = this.#client ?? (await this.#connect());
     try {
       await client.query('BEGIN');
-      const result = await work(this);
+      const result = await work({
+        query: (statement, parameters) => this.#queryOver(client, statement, parameters),
+      });
       await client.query('COMMIT');
       this.#confirmReplicated();
       return result;
@@ -176,8 +181,10 @@ export class StageConnection implements Queryable {
  * The planner makes bad plans for tables that were empty when it looked: these settings hold it to the indexes
  * (measured: receipts 11.5 to 7 ms a batch).
  */
-const STAGE_SETTINGS =
+const STAGE_PLANS =
   '-c plan_cache_mode=force_generic_plan -c jit=off -c enable_seqscan=off -c enable_bitmapscan=off -c enable_mergejoin=off -c enable_hashjoin=off';
+/** A node that stands still, or that a silent network cut off, in a transaction keeps its locks from all others so long. */
+const STAGE_SETTINGS = `${STAGE_PLANS} -c idle_in_transaction_session_timeout=4000`;
 const FORGETFUL_SETTING = '-c synchronous_commit=off';
 
 export class Database implements KeyedQueryable {

@@ -23,7 +23,8 @@ const GONE_POLL_MS = 10;
 /** Recovery after a kill replays the log of a run. */
 const ANSWERS_WITHIN_MS = 60_000;
 /** On a crowded machine. */
-const CONNECT_WITHIN_MS = 30_000;
+const CONNECT_WITHIN_MS = 20_000;
+const CONNECT_ATTEMPTS = 3;
 const ANSWERS_POLL_MS = 50;
 
 export class DatabaseServer {
@@ -98,19 +99,24 @@ export class DatabaseServer {
     if (this.#server !== undefined) await stopServer(this.#server, this.#log);
   }
 
-  /** One statement by a superuser on a connection of its own, straight to the server, writable whatever is set. */
+  /** One statement by a superuser, straight to the server, writable whatever is set; again when no connection comes. */
   async administer(sql: string, database = 'feige'): Promise<void> {
-    const client = new pg.Client({
-      connectionString: this.url().replace(/\/feige$/, `/${database}`),
-      options: '-c default_transaction_read_only=off',
-      connectionTimeoutMillis: CONNECT_WITHIN_MS,
-    });
-    client.on('error', () => {});
-    try {
-      await client.connect();
-      await client.query(sql);
-    } finally {
-      await client.end().catch(() => {});
+    for (let attempt = 1; ; attempt += 1) {
+      const client = new pg.Client({
+        connectionString: this.url().replace(/\/feige$/, `/${database}`),
+        options: '-c default_transaction_read_only=off',
+        connectionTimeoutMillis: CONNECT_WITHIN_MS,
+      });
+      client.on('error', () => {});
+      try {
+        await client.connect();
+        await client.query(sql);
+        return;
+      } catch (error) {
+        if (attempt === CONNECT_ATTEMPTS || !this.isRunning) throw error;
+      } finally {
+        await client.end().catch(() => {});
+      }
     }
   }
 

@@ -9,6 +9,7 @@ import { Load } from './load.ts';
 import { recoveries, type Recovery } from './recovery.ts';
 import type { Schedule } from './schedule.ts';
 import { settleDown } from './settle-down.ts';
+import { readEvents } from './stored-facts.ts';
 import { timeline } from './timeline.ts';
 import { ACCOUNT, startWorld, type World } from './world.ts';
 
@@ -71,10 +72,12 @@ async function underLoad(
   const evidence = await gatherEvidence(world, requests);
   const told = timeline(evidence.requests, evidence.arrivals, injector.injected);
   await writeFile(join(world.directory, 'timeline.txt'), told);
+  const comparison = compare(evidence);
+  await writeFile(join(world.directory, 'events.txt'), await eventsOf(world, comparison.findings));
   const notices = [...injector.notices];
   if (held > 0) notices.push(`${held} requests were not sent, since too many waited`);
   return {
-    comparison: compare(evidence),
+    comparison,
     faults: injector.injected.length,
     deliveredTwiceBound:
       schedule.unknownPolicy === 'hold' ? 0 : schedule.faults.reduce((sum, fault) => sum + inFlightAtCut(fault), 0),
@@ -92,4 +95,11 @@ async function untilWhole(look: () => Promise<readonly Recovery[]>, signal: Abor
     if (found.every(({ durationMs }) => Number.isFinite(durationMs))) return;
     await pause(LOOK_EVERY_MS, undefined, { signal });
   }
+}
+
+/** Of the messages that findings name by their msgid. */
+async function eventsOf(world: World, findings: readonly string[]): Promise<string> {
+  const msgids = findings.flatMap((text) => /\((\d{9,11})/.exec(text)?.[1] ?? []).map(Number);
+  const events = await readEvents(world.database, msgids);
+  return events.map((event) => `${JSON.stringify(event)}\n`).join('');
 }

@@ -106,3 +106,14 @@ export async function moveClock(database: Database, byMs: number): Promise<void>
     byMs,
   ]);
 }
+
+const EVENTS = {
+  name: 'faults.events',
+  text: `SELECT msgid::float8 AS msgid, at, kind, segment, link, status, detail FROM message_events
+    WHERE msgid = ANY ($1::bigint[]) ORDER BY msgid, at`,
+};
+
+/** The lives of these messages and calls, for whoever has to explain what was found. */
+export function readEvents(database: Database, msgids: readonly number[]): Promise<object[]> {
+  return database.query<object>(EVENTS, [msgids]);
+}
