@@ -7,7 +7,7 @@ import { eventually, type SmsNode, startSmsNode } from '../../harness/sms-node.t
 const MOBILE = '0911222333';
 const THROTTLE = 150;
 /** A bucket holds what a tenth of a second earns; a crowded machine delivers some of it late. */
-const MOST_IN_A_SECOND = THROTTLE * 1.15;
+const MOST_IN_A_SECOND = THROTTLE * 1.25;
 
 /** Bound links of each node, by its epoch. */
 async function boundLinks(node: SmsNode): Promise<Map<number, number>> {
@@ -26,7 +26,8 @@ test('a node that joins gets its part of the links, and all nodes together keep 
     submit.accept(`id${submit.n}`);
   });
   const node = await startSmsNode({
-    operatorSettings: { port: operator.port, links: 3, window: 50, throttle: THROTTLE },
+    // The harness gives up a response after half a second, which a crowded machine may need.
+    operatorSettings: { port: operator.port, links: 3, window: 50, throttle: THROTTLE, responseTimeoutMs: 20_000 },
     points: 10_000,
   });
   const mine = node.lease.epoch() ?? 0;
