@@ -18,7 +18,7 @@ import type { SinkOrder, SinkReport } from './sink-process.ts';
 
 /** Each with a callback server of its own, as customers have. */
 const ACCOUNTS = 8;
-const CONNECTIONS = 384;
+const CONNECTIONS = 512;
 /** A message is about half a second on the way, of which the operator's receipt takes 200 ms. */
 const MAX_OUTSTANDING = 8_000;
 const WARM_UP_MS = 10_000;
