@@ -20,6 +20,8 @@ import { freePort, makeFolder, runPeer } from './peer-process.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PHONE = '0912345678';
+/** What the trunk's password is sealed under: a database that is named by DATABASE_URL needs one. */
+const SECRET_KEY = Buffer.alloc(32, 7).toString('base64');
 
 interface Ended {
   code: number;
@@ -38,7 +40,7 @@ async function startCommandLine(
       const child = execFile(
         process.execPath,
         ['src/cli/feige.ts', ...words],
-        { cwd: ROOT, env: { ...process.env, DATABASE_URL: database.url } },
+        { cwd: ROOT, env: { ...process.env, DATABASE_URL: database.url, SECRET_KEY } },
         (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
       );
       child.stdin?.end(input);
@@ -79,7 +81,7 @@ test('a request over HTTP is heard whole behind Kamailio, through a trunk that w
   const directory = await makeDataDir();
   const platform = await startPlatformProcess({
     dataDir: directory.path,
-    env: { DATABASE_URL: databaseUrl, SIMULATOR: 'on' },
+    env: { DATABASE_URL: databaseUrl, SIMULATOR: 'on', SECRET_KEY },
   });
   t.after(async () => {
     await platform.end('SIGTERM');
