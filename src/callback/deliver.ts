@@ -74,6 +74,8 @@ export class CallbackDelivery {
   /** Every claim of this epoch that is waiting, under way or not yet written. */
   readonly #held = new Set<number>();
   readonly #strays = new StrayWatch();
+  /** Handed over and found no room: parked with the next round, since a connection does one thing at a time. */
+  readonly #excess: Claimed[] = [];
   #epoch: number | undefined;
   #reviewedMs = 0;
   #pageAfter = '';
@@ -147,7 +149,7 @@ export class CallbackDelivery {
     const boundMs = performance.now() + STOP_ATTEMPTS_MS;
     while (this.#underWay.size > 0 && performance.now() < boundMs) await this.#attemptEnds(boundMs - performance.now());
     await this.#settle.drain(STOP_SETTLE_MS);
-    const left = [...waiting, ...[...this.#underWay].map((attempt) => attempt.row)];
+    const left = [...waiting, ...this.#excess.splice(0), ...[...this.#underWay].map((attempt) => attempt.row)];
     if (left.length > 0) {
       await release(this.#claims, left).catch((error: unknown) => {
         this.#options.log.warn({ err: error, callbacks: left.length }, 'claimed callbacks were not given back');
@@ -189,6 +191,7 @@ export class CallbackDelivery {
     if (epoch === undefined || epoch !== this.#epoch) {
       // Claims of an epoch that ended belong to whoever took it over.
       this.#lanes.clear();
+      this.#excess.length = 0;
       this.#held.clear();
       this.#epoch = epoch;
       this.#openIsDry = true;
@@ -199,6 +202,8 @@ export class CallbackDelivery {
       await releaseStrays(this.#claims, epoch, [...this.#held]);
       this.#strays.looked();
     }
+    const excess = this.#excess.splice(0);
+    if (excess.length > 0) await park(this.#claims, excess);
     if (performance.now() - this.#reviewedMs >= REVIEW_MS) await this.#review();
     const unparked = this.#settle.hasRoom() ? await this.#claimParked(epoch) : 0;
     this.#pump();
@@ -230,9 +235,9 @@ export class CallbackDelivery {
   }
 
   #takeOver(callbacks: readonly Callback[], epoch: number): void {
-    const excess = this.#offer(callbacks, epoch);
+    this.#excess.push(...this.#offer(callbacks, epoch));
     this.#pump();
-    if (excess.length > 0) park(this.#claims, excess).catch(() => this.#strays.statementLost());
+    if (this.#excess.length > 0) this.wake();
   }
 
   async #claimParked(epoch: number): Promise<number> {
