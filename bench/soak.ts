@@ -121,7 +121,11 @@ async function measure(soak: Soak, options: SoakOptions): Promise<SoakResult> {
   process.stderr.write(`platform up, ${options.rate} messages/s for ${options.minutes} minutes\n`);
   const startedMs = performance.now();
   const before = (await readSamples(soak.samplesTo)).length;
-  await pause(durationMs, undefined, { signal });
+  await pause(durationMs, undefined, { signal }).catch(async (error: unknown) => {
+    // Its timer would keep the process.
+    await load.stop();
+    throw error;
+  });
   const samples = (await readSamples(soak.samplesTo)).slice(before);
   const { fullAtMs } = soak.delivered;
   const fullAfterMs = fullAtMs === undefined ? undefined : Math.round(fullAtMs - startedMs);
