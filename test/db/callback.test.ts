@@ -1,138 +1,15 @@
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
-import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
-import { ManualClock } from '../../src/base/clock.ts';
-import { createLogger } from '../../src/base/log.ts';
-import { CallbackDelivery, type CallbackDeliveryOptions } from '../../src/callback/deliver.ts';
-import { AddressRules } from '../../src/outgoing/address-rules.ts';
-import { OutgoingClient } from '../../src/outgoing/client.ts';
-import { Database } from '../../src/store/database.ts';
+import { describe, test } from 'node:test';
 import { releaseCallbacksOf } from '../../src/store/outbox.ts';
 import { replayCallback } from '../../src/store/outbox-admin.ts';
-import { makePartitions } from '../../src/store/partitions.ts';
-import { type CustomerAnswer, startCustomerServer } from '../harness/customer-server.ts';
-import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
+import { FIRST_MSGID, NOW_MS, ok, useCallbackStages } from '../harness/callback-stages.ts';
 
-const NOW_MS = Date.UTC(2026, 0, 1);
 const HOUR_MS = 3_600_000;
-const FIRST_MSGID = 100_000_000;
 /** By then the pauses have reached an hour. */
 const ATTEMPTS_FOLLOWED = 12;
 
-let testDatabase: TestDatabase;
-let database: Database;
-let clock: ManualClock;
-const closing: (() => unknown)[] = [];
-
-before(async () => {
-  testDatabase = await createTestDatabase();
-  database = new Database(testDatabase.url);
-  await makePartitions(database);
-});
-
-beforeEach(async () => {
-  clock = new ManualClock(NOW_MS);
-  await database.query({ name: 'test-empty', text: 'TRUNCATE outbox, message_events RESTART IDENTITY' }, []);
-});
-
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
-
-after(async () => {
-  await database.stop();
-  await testDatabase.drop();
-});
-
-/** A customer's server that ends with the test; `answer` undefined keeps every request waiting. */
-async function customer(answer?: CustomerAnswer) {
-  const server = await startCustomerServer(answer);
-  closing.push(() => server.stop());
-  return server;
-}
-
-interface Stage {
-  readonly delivery: CallbackDelivery;
-  readonly lease: { current: number | undefined };
-  readonly results: string[];
-}
-
-function stage(options: Partial<CallbackDeliveryOptions> & { epoch?: number } = {}): Stage {
-  const client = new OutgoingClient({
-    rules: new AddressRules({ allow: ['127.0.0.0/8'], platformListeners: () => [] }),
-  });
-  const lease = { current: options.epoch ?? (1 as number | undefined) };
-  const results: string[] = [];
-  const delivery = new CallbackDelivery({
-    database,
-    client,
-    clock,
-    lease: { epoch: () => lease.current },
-    log: createLogger({ level: 'silent' }),
-    concurrency: 16,
-    concurrencyPerHost: 8,
-    metrics: { attempted: (result) => results.push(result) },
-    ...options,
-  });
-  closing.push(async () => {
-    await Promise.all([delivery.stop(), client.stop()]);
-  });
-  delivery.start();
-  return { delivery, lease, results };
-}
-
-async function owe(url: string, callbacks: number): Promise<void> {
-  await database.query(
-    {
-      name: 'test-owe',
-      text: `INSERT INTO outbox (kind, account_id, msgid, url, host, mobile, state, done_at, created_at, next_at, give_up_at)
-        SELECT 'receipt', 1, $3 + (SELECT count(*) FROM outbox) + n, $1, substring($1 FROM '//([^/]+)'), '886911222333',
-          'DELIVRD', t, t, t, t + interval '24 hours'
-        FROM generate_series(0, $4 - 1) n, to_timestamp($2::float8 / 1000) t`,
-    },
-    [url, clock.now(), FIRST_MSGID, callbacks],
-  );
-}
-
-interface RowState {
-  readonly attempts: number;
-  readonly parked: boolean;
-  readonly given_up: boolean;
-  readonly claimed_by: number | null;
-  readonly next_ms: number;
-  readonly host: string;
-}
-
-function rows(): Promise<RowState[]> {
-  return database.query(
-    {
-      name: 'test-rows',
-      text: `SELECT attempts, parked, given_up, claimed_by, (extract(epoch FROM next_at) * 1000)::float8 AS next_ms, host
-        FROM outbox ORDER BY callback_id`,
-    },
-    [],
-  );
-}
-
-function events(): Promise<{ msgid: number; status: number | null; detail: string | null }[]> {
-  return database.query(
-    {
-      name: 'test-events',
-      text: `SELECT msgid::float8 AS msgid, status, detail FROM message_events WHERE kind = 'callback' ORDER BY msgid, at`,
-    },
-    [],
-  );
-}
-
-/** Looks until the rows are as they should be; the test's time-out bounds it. */
-async function rowsBecome(wanted: (rows: readonly RowState[]) => boolean): Promise<readonly RowState[]> {
-  for (;;) {
-    const found = await rows();
-    if (wanted(found)) return found;
-  }
-}
-
-const ok = (response: ServerResponse) => response.end('ok');
+const { clock, closing, customer, database, events, owe, rows, rowsBecome, stage } = useCallbackStages();
 const refuse = (response: ServerResponse) => response.writeHead(500).end();
 
 describe('delivering callbacks', () => {
@@ -160,7 +37,7 @@ describe('delivering callbacks', () => {
 
   test('an incoming message is pushed as moresp', async () => {
     const server = await customer(ok);
-    await database.query(
+    await database().query(
       {
         name: 'test-incoming',
         text: `INSERT INTO outbox (kind, account_id, url, host, payload, created_at, next_at, give_up_at)
@@ -252,7 +129,7 @@ describe('delivering callbacks', () => {
   test('a callback whose message is long gone from the partitions still ends', async () => {
     const server = await customer(ok);
     await owe(server.url, 3);
-    await database.query({ name: 'test-old', text: 'UPDATE outbox SET msgid = 7 WHERE callback_id = 2' }, []);
+    await database().query({ name: 'test-old', text: 'UPDATE outbox SET msgid = 7 WHERE callback_id = 2' }, []);
     stage();
     await rowsBecome((found) => found.length === 0);
     assert.deepEqual(
@@ -273,11 +150,11 @@ describe('trying again', () => {
       const [row] = await rowsBecome((found) => found[0]?.attempts === attempts && found[0].claimed_by === null);
       assert.ok(row);
       if (row.given_up) break;
-      pausesMs.push(row.next_ms - clock.now());
+      pausesMs.push(row.next_ms - clock().now());
       const untilMs = pausesMs.length < ATTEMPTS_FOLLOWED ? row.next_ms : NOW_MS + 24 * HOUR_MS;
-      clock.advance(untilMs - clock.now());
+      clock().advance(untilMs - clock().now());
     }
-    assert.equal(clock.now(), NOW_MS + 24 * HOUR_MS);
+    assert.equal(clock().now(), NOW_MS + 24 * HOUR_MS);
     const expectedMs = (attempt: number) => Math.min(HOUR_MS, 5_000 * 2 ** attempt);
     for (const [attempt, pauseMs] of pausesMs.entries()) {
       const most = expectedMs(attempt);
@@ -287,8 +164,8 @@ describe('trying again', () => {
     assert.equal((await events()).at(-1)?.detail, 'answered 500; given up');
 
     answer = ok;
-    clock.advance(48 * HOUR_MS);
-    assert.equal((await replayCallback(database, { msgid: FIRST_MSGID }, clock.now())).kind, 'queued');
+    clock().advance(48 * HOUR_MS);
+    assert.equal((await replayCallback(database(), { msgid: FIRST_MSGID }, clock().now())).kind, 'queued');
     await rowsBecome((found) => found.length === 0);
     assert.equal((await events()).at(-1)?.status, 200);
   });
@@ -300,7 +177,7 @@ describe('trying again', () => {
     await owe(gone.url, 20);
     stage();
     await rowsBecome((found) => found.every((row) => row.attempts === 1 && row.claimed_by === null));
-    clock.advance(25 * HOUR_MS);
+    clock().advance(25 * HOUR_MS);
     await rowsBecome((found) => found.every((row) => row.given_up));
     const told = (await events()).filter((event) => event.detail?.startsWith('not tried'));
     assert.ok(told.length > 10, `${told.length} not tried`);
@@ -314,7 +191,7 @@ describe('a stage that ends', () => {
     const first = stage();
     await server.asked(4);
     first.lease.current = undefined;
-    await releaseCallbacksOf(database, 1);
+    await releaseCallbacksOf(database(), 1);
     stage({ epoch: 2 });
     await server.asked(8);
     const answer = setInterval(() => {
@@ -363,7 +240,7 @@ describe('a stage that ends', () => {
     stage();
     for (let cuts = 0; cuts < 5; cuts += 1) {
       await server.asked(cuts * 500 + 1);
-      await database.query(
+      await database().query(
         {
           name: 'test-cut',
           text: `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query ~ 'outbox'
