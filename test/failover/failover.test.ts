@@ -15,6 +15,8 @@ const PROMOTED_AFTER_MS = 3_000;
 const AFTERWARDS_MS = 20_000;
 const DRAIN_PATIENCE_MS = 30_000;
 const STALE_FOR_MS = 10_000;
+/** What its clients had sent while it stood still is read and begun when it goes on, though they have left long ago. */
+const SENT_BEFORE_IS_BEGUN_MS = 3_000;
 /** From the promotion to the first acceptance: connections are tried again within a second or two. */
 const FOUND_WITHIN_MS = 8_000;
 
@@ -110,6 +112,7 @@ test('the primary stands still and comes back beside its successor: nobody goes 
       fall: () => pair.primary.signalAll('SIGSTOP'),
       afterwards: async () => {
         await pair.primary.signalAll('SIGCONT');
+        await pause(SENT_BEFORE_IS_BEGUN_MS);
         const [since] = await pair.primary.query<{ now: string }>('SELECT clock_timestamp()::text AS now');
         await pause(STALE_FOR_MS);
         // Asked there are only whether it takes writes; what hung there before its clients left hangs on.
