@@ -289,11 +289,13 @@ function statusOf(error: ParserError): string {
 
 /**
  * Where the request begins whose URL holds the byte at `at`. The URL has no blank in it, so the last blank before is
- * the one after the method; what stands before the method may be a line feed or the body of an earlier request.
+ * the one after the method; what stands before the method may be a line feed or the body of an earlier request. A line
+ * that ended before the byte (`GET h`, LF, then a raw byte) has nothing to be mended: parsed afresh it would be refused
+ * at the same byte for ever.
  */
 function startOfRequestLine(bytes: Buffer, at: number): number | undefined {
   const blank = bytes.lastIndexOf(SPACE, at);
-  if (blank < 0) return undefined;
+  if (blank < 0 || bytes.lastIndexOf(LINE_FEED, at) > blank) return undefined;
   const before = bytes.toString('latin1', Math.max(0, blank - LONGEST_METHOD_CHARACTERS), blank);
   const method = METHOD_AT_END.exec(before);
   return method === null ? undefined : blank - method[0].length;

@@ -247,6 +247,20 @@ test('a request line that is broken in another way is answered 400, after the an
   assert.match(received, /^HTTP\/1\.1 200 OK\r\n[\s\S]*GET \/hold ;HTTP\/1\.1 400 Bad Request\r\n/);
 });
 
+test('a raw byte behind a line that ended without a version is answered 400', async () => {
+  const refused = [
+    raw('GET h\n', HELLO_BIG5, '\r\nHost: a\r\n\r\n'),
+    raw('GET http://a\n', HELLO_UTF8, ' HTTP/1.1\r\nHost: a\r\n\r\n'),
+    raw('GET /a\n', HELLO_UTF8, '\n'),
+    raw('GET /a\r\n', HELLO_UTF8, '\r\n\r\n'),
+  ];
+  for (const request of refused) {
+    const peer = await open();
+    await write(peer, request);
+    assert.match(await peer.untilClosed(), /^HTTP\/1\.1 400 Bad Request\r\n/);
+  }
+});
+
 test('a raw request line without an end is answered 431 when it is too long', async () => {
   const peer = await open();
   await write(peer, raw('GET /a?m=', HELLO_UTF8, 'x'.repeat(MAX_LINE_BYTES)));
