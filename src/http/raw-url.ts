@@ -136,6 +136,8 @@ class Connection {
     }
   };
 
+  readonly #onClose = (): void => clearTimeout(this.#restOfLineTimer);
+
   /** The parser's packets come here, and its own reading of the socket's handle ends. */
   #takeData(): void {
     for (const [event, listener] of this.#listeners) {
@@ -171,6 +173,8 @@ class Connection {
     const end = bytes.indexOf(LINE_FEED);
     if (end < 0 && bytes.length <= this.#maxLineBytes) {
       this.#restOfLineTimer ??= setTimeout(() => this.#answerOnceIdle('408 Request Timeout'), REST_OF_LINE_MS).unref();
+      // Or the timer keeps all of a connection that is gone for its 20 s.
+      this.#socket.off('close', this.#onClose).once('close', this.#onClose);
       return;
     }
     clearTimeout(this.#restOfLineTimer);
