@@ -136,6 +136,8 @@ class Connection {
     }
   };
 
+  readonly #onClose = (): void => clearTimeout(this.#restOfLineTimer);
+
   /** The parser's packets come here, and its own reading of the socket's handle ends. */
   #takeData(): void {
     for (const [event, listener] of this.#listeners) {
@@ -171,6 +173,8 @@ class Connection {
     const end = bytes.indexOf(LINE_FEED);
     if (end < 0 && bytes.length <= this.#maxLineBytes) {
       this.#restOfLineTimer ??= setTimeout(() => this.#answerOnceIdle('408 Request Timeout'), REST_OF_LINE_MS).unref();
+      // Or the timer keeps all of a connection that is gone for its 20 s.
+      this.#socket.off('close', this.#onClose).once('close', this.#onClose);
       return;
     }
     clearTimeout(this.#restOfLineTimer);
@@ -289,11 +293,13 @@ function statusOf(error: ParserError): string {
 
 /**
  * Where the request begins whose URL holds the byte at `at`. The URL has no blank in it, so the last blank before is
- * the one after the method; what stands before the method may be a line feed or the body of an earlier request.
+ * the one after the method; what stands before the method may be a line feed or the body of an earlier request. A line
+ * that ended before the byte (`GET h`, LF, then a raw byte) has nothing to be mended: parsed afresh it would be refused
+ * at the same byte for ever.
  */
 function startOfRequestLine(bytes: Buffer, at: number): number | undefined {
   const blank = bytes.lastIndexOf(SPACE, at);
-  if (blank < 0) return undefined;
+  if (blank < 0 || bytes.lastIndexOf(LINE_FEED, at) > blank) return undefined;
   const before = bytes.toString('latin1', Math.max(0, blank - LONGEST_METHOD_CHARACTERS), blank);
   const method = METHOD_AT_END.exec(before);
   return method === null ? undefined : blank - method[0].length;

@@ -3,7 +3,7 @@
  * Every reader returns undefined for what it can't read; none throws.
  */
 import { randomUUID } from 'node:crypto';
-import { headerLinesOf, headerOf, type SipMessage } from './message.ts';
+import { headerLinesOf, headerOf, MAX_URI_CHARS, type SipMessage } from './message.ts';
 
 /** Names in lower case; a parameter without a value has the empty string. */
 export type Parameters = ReadonlyMap<string, string>;
@@ -116,9 +116,9 @@ export function parseNameAddress(value: string): NameAddress | undefined {
   return { uri, parameters: parseParameters(value.slice(close + 1)) };
 }
 
-/** Any scheme: To and From may hold tel: and others. */
+/** Any scheme: To and From may hold tel: and others. Of no more characters than a request line can hold. */
 function isUriText(text: string): boolean {
-  return /^[A-Za-z][A-Za-z0-9+\-.]*:[^\s<>"]+$/.test(text);
+  return text.length <= MAX_URI_CHARS && /^[A-Za-z][A-Za-z0-9+\-.]*:[^\s<>"]+$/.test(text);
 }
 
 /** The first `<` outside of a quoted display name. */

@@ -39,6 +39,8 @@ export const MAX_MESSAGE_BYTES = 65_535;
 export const MAX_HEADER_BYTES = 16_384;
 const MAX_HEADERS = 128;
 const MAX_LINE_CHARS = 8_192;
+/** As REQUEST_LINE has it: what is longer can be no Request-URI, ours in a dialog among them. */
+export const MAX_URI_CHARS = 2_048;
 
 export const NO_BODY = Buffer.alloc(0);
 

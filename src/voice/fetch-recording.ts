@@ -78,13 +78,16 @@ export class RecordingFetcher {
       headersTimeout: 0,
       bodyTimeout: 0,
     });
-    const late = AbortSignal.timeout(Math.max(1, Math.ceil(deadlineMs - performance.now())));
+    // AbortSignal.timeout would keep all of this for its 30 s, however soon the answer came.
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(new Error('timed out')), deadlineMs - performance.now()).unref();
     try {
       const path = url.pathname + url.search;
-      const response = await client.request({ method: 'GET', path, headers: HEADERS, signal: late });
+      const response = await client.request({ method: 'GET', path, headers: HEADERS, signal: late.signal });
       if (response.statusCode !== OK) throw new Error(`answered ${response.statusCode}`);
       return await readBody(response.body);
     } finally {
+      clearTimeout(timer);
       socket?.destroy();
       await client.destroy();
     }

@@ -7,7 +7,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { table } from '../../src/cli/output.ts';
 import { faultsOf } from './judge.ts';
 import { runFuzz, type TargetReport } from './run.ts';
-import { fuzzTargets } from './targets.ts';
+import { callTargets, messageTargets } from './targets.ts';
 
 const MAX_SEED = 0x7fffffff;
 const MAX_INPUTS = 1_000_000_000;
@@ -43,8 +43,12 @@ function show(reports: readonly TargetReport[]): string {
 }
 
 await new Command('fuzz')
-  .description('Damaged SMPP and HTTP for both roles.')
-  .addOption(new Option('--inputs <number>', 'how many').argParser(wholeNumber(MAX_INPUTS)).default(1_000_000))
+  .description('Damaged SMPP and HTTP for both roles, and damaged SIP and RTP.')
+  .addOption(
+    new Option('--inputs <number>', 'how many for SMPP and HTTP, for SIP, and for RTP')
+      .argParser(wholeNumber(MAX_INPUTS))
+      .default(1_000_000),
+  )
   .addOption(
     new Option('--seed <number>', 'the same inputs again')
       .argParser(wholeNumber(MAX_SEED))
@@ -55,7 +59,7 @@ await new Command('fuzz')
     process.stdout.write(`seed ${seed}\n`);
     const failures = fileURLToPath(new URL('failures/', import.meta.url));
     const reports: TargetReport[] = [];
-    for (const target of fuzzTargets()) {
+    for (const target of [...messageTargets(), ...callTargets()]) {
       const done = await runFuzz({ targets: [target], inputs, seed, failures });
       reports.push(...done);
       process.stderr.write(`${JSON.stringify(done)}\n`);

@@ -1,23 +1,8 @@
 /** Requests to start from (corpus/http.txt), and the pieces that mean something to one who reads them. */
-import { readFileSync } from 'node:fs';
 import type { Seeds } from './mutation.ts';
+import { readTextCorpus } from './text-corpus.ts';
 
-const ESCAPES: Readonly<Record<string, string>> = { r: '\r', n: '\n', t: '\t' };
-
-function readRequests(): Buffer[] {
-  const text = readFileSync(new URL('corpus/http.txt', import.meta.url), 'latin1');
-  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-  return lines.map((line) =>
-    Buffer.from(
-      line.replace(/\\(?:x([0-9a-f]{2})|([rnt]))/g, (_all, hex: string | undefined, letter: string | undefined) =>
-        hex === undefined ? (ESCAPES[letter ?? ''] ?? '') : String.fromCharCode(Number.parseInt(hex, 16)),
-      ),
-      'latin1',
-    ),
-  );
-}
-
-const SPICE = [
+export const HTTP_SPICE = [
   '\r\n',
   '\r\n\r\n',
   '\n',
@@ -57,5 +42,5 @@ const SPICE = [
 ].map((piece) => Buffer.from(piece, 'latin1'));
 
 export function httpSeeds(): Seeds {
-  return { inputs: readRequests(), spice: SPICE };
+  return { inputs: readTextCorpus('http.txt'), spice: HTTP_SPICE };
 }

@@ -21,7 +21,7 @@ const CONTROL_BUT_LINE_FEED = /[^\P{Cc}\n]/u;
 const NOW_MS = Date.UTC(2026, 10, 22);
 
 export function httpParameters(): FuzzTarget {
-  return { name: 'http parameters', share: 0.25, seeds: httpSeeds(), start: async () => startParameters() };
+  return { name: 'http parameters', share: 0.2, seeds: httpSeeds(), start: async () => startParameters() };
 }
 
 function startParameters(): StartedTarget {

@@ -1,6 +1,7 @@
 /**
  * Feeds mutants to the targets in batches, and tells what each of them took and what it costs in memory. A batch that
- * did harm is kept as a file and fed again at the start of the next run; so a fault that is mended shows itself so.
+ * did harm is kept as a file and fed again at the start of the next run; so a fault that is mended shows itself so. One
+ * that never lets go is kept by a thread that watches, and ends the process.
  */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,12 +10,15 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { mutant, randomOfInput } from './mutation.ts';
 import type { FuzzTarget, StartedTarget } from './target.ts';
+import { Watch } from './watch.ts';
 
 const BATCH = 250;
 /** Code is compiled and buffers are made; then memory is measured for the first time. */
 const WARM_UP_SHARE = 0.1;
 const MAX_KEPT_BATCHES = 20;
 const MIB = 1_048_576;
+/** A batch that has the event loop stand still for so long has hung it. */
+const STUCK_AFTER_MS = 30_000;
 /** Turns of the event loop in which closed sockets are let go. */
 const SETTLING_TURNS = 20;
 /** What the first collection finalises is free after the next. */
@@ -30,6 +34,8 @@ export interface FuzzPlan {
   readonly seed: number;
   /** Where batches that did harm are kept. */
   readonly failures: string;
+  /** Only tests give one. */
+  readonly stuckAfterMs?: number;
 }
 
 export interface TargetReport {
@@ -55,7 +61,8 @@ async function fuzz(target: FuzzTarget, plan: FuzzPlan): Promise<TargetReport> {
   const inputs = Math.round(plan.inputs * target.share);
   const startedMs = performance.now();
   const faults: string[] = [];
-  const state = { target, started: await target.start(), faults, failures: plan.failures };
+  const watch = new Watch(plan.stuckAfterMs ?? STUCK_AFTER_MS);
+  const state = { target, started: await target.start(), faults, failures: plan.failures, watch };
   const uncaught = (error: unknown): void => void faults.push(`uncaught: ${String(error)}`);
   process.on('uncaughtException', uncaught);
   process.on('unhandledRejection', uncaught);
@@ -70,6 +77,7 @@ async function fuzz(target: FuzzTarget, plan: FuzzPlan): Promise<TargetReport> {
   const lastMiB = await heapMiB();
   const { good, broken } = state.started.verdicts;
   await state.started.stop();
+  await watch.stop();
   await turn();
   process.off('uncaughtException', uncaught);
   process.off('unhandledRejection', uncaught);
@@ -83,18 +91,25 @@ interface Fuzzing {
   started: StartedTarget;
   readonly faults: string[];
   readonly failures: string;
+  readonly watch: Watch;
 }
 
 /** A batch that did harm is kept, and the target is started anew. */
 async function feed(state: Fuzzing, batch: readonly Buffer[], name: string): Promise<void> {
   const known = state.faults.length;
+  const kept = { path: pathOf(state, name), text: textOf(batch) };
+  state.watch.begin(kept);
   try {
     await state.started.feed(batch);
   } catch (error) {
     state.faults.push(`${name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   }
+  state.watch.end();
   if (state.faults.length === known) return;
-  if (known < MAX_KEPT_BATCHES) await keep(state, batch, name);
+  if (known < MAX_KEPT_BATCHES) {
+    await mkdir(state.failures, { recursive: true });
+    await writeFile(kept.path, kept.text);
+  }
   const { verdicts } = state.started;
   await state.started.stop().catch(() => {});
   state.started = await state.target.start();
@@ -102,10 +117,12 @@ async function feed(state: Fuzzing, batch: readonly Buffer[], name: string): Pro
   state.started.verdicts.broken += verdicts.broken;
 }
 
-async function keep({ target, failures }: Fuzzing, batch: readonly Buffer[], name: string): Promise<void> {
-  await mkdir(failures, { recursive: true });
-  const lines = batch.map((input) => input.toString('hex')).join('\n');
-  await writeFile(join(failures, `${prefixOf(target)}${name}.hex`), `${lines}\n`);
+function pathOf({ target, failures }: Fuzzing, name: string): string {
+  return join(failures, `${prefixOf(target)}${name}.hex`);
+}
+
+function textOf(batch: readonly Buffer[]): string {
+  return `${batch.map((input) => input.toString('hex')).join('\n')}\n`;
 }
 
 /** What did harm in an earlier run and does none any more is forgotten. */
@@ -115,13 +132,14 @@ async function replay(state: Fuzzing): Promise<number> {
   );
   for (const name of names) {
     const text = await readFile(join(state.failures, name), 'utf8');
-    await rm(join(state.failures, name));
+    const known = state.faults.length;
     const batch = text.trimEnd().split('\n');
     await feed(
       state,
       batch.map((line) => Buffer.from(line, 'hex')),
       name.slice(prefixOf(state.target).length, -'.hex'.length),
     );
+    if (state.faults.length === known) await rm(join(state.failures, name));
   }
   return names.length;
 }

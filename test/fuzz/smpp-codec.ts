@@ -16,7 +16,7 @@ const NOW_MS = Date.UTC(2026, 10, 22);
 const LENGTH_BYTES = 4;
 
 export function smppCodec(): FuzzTarget {
-  return { name: 'smpp codec', share: 0.42, seeds: smppSeeds(), start: async () => startCodec() };
+  return { name: 'smpp codec', share: 0.35, seeds: smppSeeds(), start: async () => startCodec() };
 }
 
 function startCodec(): StartedTarget {

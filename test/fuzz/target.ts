@@ -3,7 +3,7 @@ import type { Seeds } from './mutation.ts';
 
 export interface FuzzTarget {
   readonly name: string;
-  /** Of all inputs of a run; the shares of all targets together are 1. */
+  /** Of the inputs of a run; those of SMPP and HTTP together are 1. */
   readonly share: number;
   readonly seeds: Seeds;
   start(): Promise<StartedTarget>;

@@ -51,6 +51,13 @@ test('a name-addr: display names, brackets, and parameters of the header or of t
     assert.equal(parseNameAddress(text), undefined);
 });
 
+test('a URI that no request line could hold is none', () => {
+  const ofLength = (length: number): string => `sip:${'a'.repeat(length - 'sip:@b'.length)}@b`;
+  assert.equal(parseNameAddress(`<${ofLength(2_048)}>`)?.uri, ofLength(2_048));
+  assert.equal(parseNameAddress(`<${ofLength(2_049)}>`), undefined);
+  assert.equal(parseNameAddress(ofLength(2_049)), undefined);
+});
+
 test('a URI: user, host, port, parameters', () => {
   assert.deepEqual(parseUri('SIPS:b%20ob:pw@[2001:db8::1]:5071;lr;Transport=TCP?x=y'), {
     scheme: 'sips',

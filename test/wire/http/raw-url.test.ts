@@ -5,6 +5,8 @@ import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { acceptRawUrls, noteResponses } from '../../../src/http/raw-url.ts';
 import { createLogger } from '../../../src/base/log.ts';
 import { makeSecretKey, SecretKeys } from '../../../src/base/secret-keys.ts';
@@ -12,6 +14,8 @@ import { selfSignedCertificate } from '../../../src/http/self-signed.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
 const MAX_LINE_BYTES = 4_096;
+/** Of the event loop, until a closed connection is forgotten. */
+const MOST_TURNS = 100;
 
 /** Answers each request with its method, its URL and its body in hexadecimal; `?hold` keeps the answer back. */
 class EchoServer {
@@ -247,6 +251,20 @@ test('a request line that is broken in another way is answered 400, after the an
   assert.match(received, /^HTTP\/1\.1 200 OK\r\n[\s\S]*GET \/hold ;HTTP\/1\.1 400 Bad Request\r\n/);
 });
 
+test('a raw byte behind a line that ended without a version is answered 400', async () => {
+  const refused = [
+    raw('GET h\n', HELLO_BIG5, '\r\nHost: a\r\n\r\n'),
+    raw('GET http://a\n', HELLO_UTF8, ' HTTP/1.1\r\nHost: a\r\n\r\n'),
+    raw('GET /a\n', HELLO_UTF8, '\n'),
+    raw('GET /a\r\n', HELLO_UTF8, '\r\n\r\n'),
+  ];
+  for (const request of refused) {
+    const peer = await open();
+    await write(peer, request);
+    assert.match(await peer.untilClosed(), /^HTTP\/1\.1 400 Bad Request\r\n/);
+  }
+});
+
 test('a raw request line without an end is answered 431 when it is too long', async () => {
   const peer = await open();
   await write(peer, raw('GET /a?m=', HELLO_UTF8, 'x'.repeat(MAX_LINE_BYTES)));
@@ -262,6 +280,22 @@ test('a client that leaves in the middle of a raw line leaves nothing behind', a
   await write(next, get('/next'));
   assert.deepEqual(await next.bodies(1), ['GET /next ']);
   next.socket.destroy();
+});
+
+test('a connection that a client left in the middle of a raw line is not remembered', async () => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  const accepted = once(plain.server, 'connection').then(([socket]) => new WeakRef(socket as Socket));
+  const peer = await open();
+  const connection = await accepted;
+  await write(peer, raw('GET /a?m=', HELLO_UTF8));
+  peer.socket.destroy();
+  await peer.untilClosed();
+  for (let turns = 0; turns < MOST_TURNS && connection.deref() !== undefined; turns += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+    collectGarbage();
+  }
+  assert.equal(connection.deref(), undefined);
 });
 
 const UNFINISHED = 'POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf';
