@@ -90,7 +90,7 @@ const OUTBOX: [string, (db: Queryable) => Promise<unknown>][] = [
 /** These walk through what is claimed, by an index that holds nothing else: no more than the calls under way. */
 const WALKS: ReadonlySet<string> = new Set(['claim calls', 'settle calls', 'take over calls', 'drop recordings']);
 
-const aCall = { msgid: 1, dueAtMs: undefined, attempts: 0, speechFailures: 0, redials: 0 };
+const aCall = { msgid: 1, claim: 1, dueAtMs: undefined, attempts: 0, speechFailures: 0, redials: 0 };
 const anEvent = { msgid: 1, atMs: 0, kind: '', trunk: undefined, status: undefined, detail: undefined };
 const CALLS: [string, (db: Queryable) => Promise<unknown>][] = [
   ['accept calls', (db) => acceptCalls(db, 0, [])],
