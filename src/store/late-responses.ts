@@ -103,10 +103,14 @@ export async function countResendBack(tx: Queryable, late: readonly LateSegment[
 
 const IN_QUEUE: Statement = {
   name: 'late-in-queue',
-  text: 'SELECT msgid FROM queue WHERE msgid = ANY ($1::bigint[])',
+  text: `SELECT msgid FROM queue WHERE msgid = ANY ($1::bigint[])
+         UNION ALL SELECT msgid FROM deferred WHERE msgid = ANY ($1::bigint[])`,
 };
 
-/** Of these messages, those that are in the queue: claimed, as a rule, and their outcome is still to come. */
+/**
+ * Of these messages, those that are in the queue (claimed, as a rule, and their outcome is still to come) or have been put
+ * off since they were looked for.
+ */
 export async function stillQueued(tx: Queryable, msgids: readonly number[]): Promise<ReadonlySet<number>> {
   return new Set((await tx.query<{ msgid: number }>(IN_QUEUE, [msgids])).map(({ msgid }) => msgid));
 }

@@ -24,6 +24,7 @@ import {
   endRefusedLate,
   markTaken,
   putOffRefusedLate,
+  stillQueued,
   takeWaiting,
 } from '../../src/store/late-responses.ts';
 import { claimOpen, claimParked, park, recordDelivered, recordFailed, release } from '../../src/store/outbox.ts';
@@ -64,6 +65,7 @@ const HOT: [string, (db: Queryable) => Promise<unknown>][] = [
   ['record submitted', (db) => recordSubmitted(db, [])],
   ['take waiting', (db) => takeWaiting(db, [])],
   ['mark taken', (db) => markTaken(db, [])],
+  ['still queued', (db) => stillQueued(db, [])],
   ['count a resend back', (db) => countResendBack(db, [])],
   ['end refused late', (db) => endRefusedLate(db, 0, [])],
   ['put off refused late', (db) => putOffRefusedLate(db, 0, [])],

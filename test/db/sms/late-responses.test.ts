@@ -176,6 +176,59 @@ describe('where a message of unknown outcome is sent once more', () => {
   });
 });
 
+describe('where the message is claimed for its resend when the late response comes', () => {
+  before(async () => {
+    await startWith({ unknownPolicy: 'resend' });
+    // A claim of such a message waits for the test, as it would for a slow disk.
+    await node.rows(`CREATE FUNCTION wait_for_test() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$`);
+    await node.rows(`CREATE TRIGGER wait_for_test BEFORE UPDATE ON queue FOR EACH ROW
+      WHEN (NEW.claimed_by IS NOT NULL AND NEW.resends > 0) EXECUTE FUNCTION wait_for_test()`);
+  });
+  after(stop);
+
+  test('a late response stops the copy that was about to go out', async () => {
+    const msgid = await answeredWhileClaimed('claimed already', 'claimed-taken');
+    await seen(msgid, 'submitted');
+    assert.equal(await submitsOf('claimed already'), 1);
+    await operator.receipt({ id: 'claimed-taken', stat: 'DELIVRD' });
+    assert.equal(await node.finalState(msgid, MOBILE), 'DELIVRD');
+  });
+
+  test('of a long message only what is left goes out', async () => {
+    const before = operator.submits.length;
+    const msgid = await answeredWhileClaimed(TWO_SEGMENTS, 'first-half');
+    await eventually('the second half', async () => (operator.submits.length > before + 1 ? true : undefined));
+    await Promise.all(['first-half', 'next'].map((id) => operator.receipt({ id, stat: 'DELIVRD' })));
+    assert.equal(await node.finalState(msgid, MOBILE), 'DELIVRD');
+    assert.deepEqual(
+      operator.submits.slice(before).map(({ part }) => part?.sequence),
+      [1, 2],
+    );
+  });
+
+  /** The first submit is answered late, while the claim for the second is under way; any other one at once. */
+  async function answeredWhileClaimed(text: string, id: string): Promise<number> {
+    return node.database.transaction(async (tx) => {
+      await tx.query({ name: 'hold-claims', text: 'SELECT pg_advisory_xact_lock(1)' }, []);
+      const left = leaveUnanswered();
+      const msgid = await node.sendAccepted(MOBILE, text);
+      await unknown(msgid);
+      script = (submit) => submit.accept('next');
+      await eventually('the claim', async () => {
+        const claims = await node.rows(
+          "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'",
+        );
+        return claims.length > 0 ? true : undefined;
+      });
+      left[0]?.accept(id);
+      // What comes after it over the same session is answered: the node has heard it.
+      await operator.receipt({ id: `after ${id}`, stat: 'DELIVRD' });
+      return msgid;
+    });
+  }
+});
+
 async function submitsOf(text: string): Promise<number> {
   return operator.submits.filter(({ message }) => message.shortMessage.toString('latin1') === text).length;
 }
