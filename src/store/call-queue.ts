@@ -46,15 +46,16 @@ const IS_ALIVE = 'EXISTS (SELECT FROM nodes WHERE epoch = $1 AND deadline > cloc
 const NEXT_ACCOUNT = (after: string) => `
   (SELECT q.account_id FROM call_queue q WHERE q.ready AND q.claimed_by IS NULL AND q.account_id > ${after}
    ORDER BY q.account_id, q.rank, q.msgid LIMIT 1)`;
+const EACH_WAITING_ACCOUNT = `
+  SELECT ${NEXT_ACCOUNT('-1')}
+  UNION ALL
+  SELECT ${NEXT_ACCOUNT('w.account_id')} FROM waiting w WHERE w.account_id IS NOT NULL
+`;
 
 const CLAIM: Statement = {
   name: 'claim-calls',
   text: `
-WITH RECURSIVE waiting (account_id) AS (
-  SELECT ${NEXT_ACCOUNT('-1')}
-  UNION ALL
-  SELECT ${NEXT_ACCOUNT('w.account_id')} FROM waiting w WHERE w.account_id IS NOT NULL
-), room AS MATERIALIZED (
+WITH RECURSIVE waiting (account_id) AS (${EACH_WAITING_ACCOUNT}), room AS MATERIALIZED (
   SELECT w.account_id, least(coalesce(a.calls, $5),
     $6 - (SELECT count(*) FROM call_queue b WHERE b.account_id = w.account_id AND b.claimed_by IS NOT NULL)) AS calls
   FROM waiting w LEFT JOIN unnest($3::int[], $4::int[]) AS a (account_id, calls) USING (account_id)
@@ -241,31 +242,48 @@ export async function countLiveNodes(db: Queryable): Promise<number> {
   return (await db.query<{ nodes: number }>(LIVE_NODES, []))[0]?.nodes ?? 1;
 }
 
-const DEPTH: Statement = {
-  name: 'call-queue-depth',
+/** Rows that a count reads at the most. */
+const MAX_COUNTED = 1_000_000;
+
+const COUNT: Statement = {
+  name: 'count-calls',
   text: `SELECT count(*) FILTER (WHERE ready AND claimed_by IS NULL)::int AS waiting,
                 count(*) FILTER (WHERE NOT ready AND claimed_by IS NULL)::int AS later,
-                count(claimed_by)::int AS claimed,
-                greatest(coalesce(extract(epoch FROM to_timestamp($1 / 1000.0)
-                  - min(accepted_at) FILTER (WHERE ready AND claimed_by IS NULL)), 0), 0)::float8 AS "headAgeSeconds"
-         FROM call_queue`,
+                count(claimed_by)::int AS claimed
+         FROM (SELECT ready, claimed_by FROM call_queue LIMIT ${MAX_COUNTED}) AS counted`,
 };
 
-export interface CallQueueDepth {
+export interface CallQueueCounts {
   readonly waiting: number;
   /** For another try. */
   readonly later: number;
   /** Spoken, dialled or talking. */
   readonly claimed: number;
-  /** Of the call that waits longest. */
-  readonly headAgeSeconds: number;
 }
 
-/** For the metrics; reads the whole queue, so ask rarely. */
-export async function callQueueDepth(db: Queryable, nowMs: number): Promise<CallQueueDepth> {
-  const [depth] = await db.query<CallQueueDepth>(DEPTH, [nowMs]);
-  if (depth === undefined) throw new Error('count gave no row');
-  return depth;
+/** For the metrics; reads the queue, up to a million calls of it, so ask rarely. */
+export async function countCalls(db: Queryable): Promise<CallQueueCounts> {
+  const [counts] = await db.query<CallQueueCounts>(COUNT, []);
+  if (counts === undefined) throw new Error('count gave no row');
+  return counts;
+}
+
+// An account's calls go out in the order in which they were accepted: the first of each is its oldest.
+const HEAD: Statement = {
+  name: 'call-queue-head',
+  text: `
+WITH RECURSIVE waiting (account_id) AS (${EACH_WAITING_ACCOUNT})
+SELECT greatest(coalesce(extract(epoch FROM to_timestamp($1 / 1000.0) - min(first.accepted_at)), 0), 0)::float8 AS age
+FROM waiting w CROSS JOIN LATERAL (
+  SELECT q.accepted_at FROM call_queue q
+  WHERE q.account_id = w.account_id AND q.ready AND q.claimed_by IS NULL
+  ORDER BY q.account_id, q.rank, q.msgid LIMIT 1
+) AS first`,
+};
+
+/** Age in seconds of the call that waits longest for its turn. */
+export async function callQueueHeadAge(db: Queryable, nowMs: number): Promise<number> {
+  return (await db.query<{ age: number }>(HEAD, [nowMs]))[0]?.age ?? 0;
 }
 
 /** A line of a call's life, for `message_events`. */

@@ -4,6 +4,7 @@ import pg from 'pg';
 import { acceptBatch } from '../../src/store/acceptance.ts';
 import { dropUnusedRecordings, readRecording, storeRecording } from '../../src/store/call-recordings.ts';
 import {
+  callQueueHeadAge,
   claimCalls,
   giveBackCalls,
   markAnswered,
@@ -30,6 +31,7 @@ import {
 import { claimOpen, claimParked, park, recordDelivered, recordFailed, release } from '../../src/store/outbox.ts';
 import { makePartitions } from '../../src/store/partitions.ts';
 import { claim, expireQueued, findExpired, giveBack, promoteDue, releaseStrays } from '../../src/store/queue.ts';
+import { queueHeads } from '../../src/store/queue-depths.ts';
 import { settleReceipts, timeOutSegments } from '../../src/store/receipts.ts';
 import { endMessages, recordSubmitted } from '../../src/store/submissions.ts';
 import { holdExpired } from '../../src/store/unknown-outcomes.ts';
@@ -60,6 +62,7 @@ const HOT: [string, (db: Queryable) => Promise<unknown>][] = [
   ['hold expired', (db) => holdExpired(db, 0, [], 1)],
   ['release strays', (db) => releaseStrays(db, { epoch: 1, operatorId: 1, known: [] })],
   ['promote', (db) => promoteDue(db, 0, 1)],
+  ['queue heads', (db) => queueHeads(db, 0)],
   ['find expired', (db) => findExpired(db, 0, 0, 1)],
   ['expire', (db) => expireQueued(db, 0, [])],
   ['record submitted', (db) => recordSubmitted(db, [])],
@@ -108,6 +111,7 @@ const CALLS: [string, (db: Queryable) => Promise<unknown>][] = [
   ['release stray calls', (db) => releaseStrayCalls(db, 1, [])],
   ['take over calls', (db) => takeOverCalls(db, 1, 1)],
   ['note call events', (db) => noteCallEvents(db, [anEvent])],
+  ['head of the queue of calls', (db) => callQueueHeadAge(db, 0)],
   ['settle calls', (db) => settleCalls(db, 0, [])],
   ['find call', (db) => findCall(db, 1)],
   ['store recording', (db) => storeRecording(db, Buffer.alloc(0), 0).catch(() => undefined)],
