@@ -14,6 +14,7 @@ import {
   endRefusedLate,
   markTaken,
   putOffRefusedLate,
+  putOffSegmentsRefusedLate,
   type StoredSegment,
   stillQueued,
   takeWaiting,
@@ -42,6 +43,8 @@ export interface UnansweredSubmit {
   readonly sourceAddress: string | undefined;
   /** user_message_reference as sent. */
   readonly reference: number;
+  /** Under which the segments of a long message are put together. */
+  readonly concatenationReference: number | undefined;
   readonly submittedAtMs: number;
   /** It is the only submit of its segment, and waits for a receipt; otherwise there is another, or will be. */
   readonly only: boolean;
@@ -236,7 +239,7 @@ export class LateResponses {
       dealt.settled.push(...ended.settled);
       for (const msgid of ended.msgids) dealt.msgids.add(msgid);
     }
-    const putOff = temporary.length > 0 ? await putOffRefusedLate(tx, nowMs + RETRY_PAUSE_MS, temporary) : [];
+    const putOff = temporary.length > 0 ? await repeatRefused(tx, nowMs + RETRY_PAUSE_MS, temporary) : [];
     const counted = again.length > 0 ? await countResendBack(tx, again) : [];
     const tried = `refused after its time; tried again in ${RETRY_PAUSE_MS / 1000} s`;
     const first = 'refused after its time; the next submit counts as the first';
@@ -262,6 +265,15 @@ export class LateResponses {
       log.warn({ err: error, segments: joined.length }, 'early receipts were left to the sweep');
     }
   }
+}
+
+/** Has submits repeated that were refused for now; gives the msgids. */
+async function repeatRefused(tx: Queryable, dueAtMs: number, refused: readonly Arrived[]): Promise<number[]> {
+  const whole = await putOffRefusedLate(tx, dueAtMs, refused);
+  const left = refused.filter(
+    ({ msgid, concatenationReference }) => concatenationReference !== undefined && !whole.includes(msgid),
+  );
+  return left.length > 0 ? [...whole, ...(await putOffSegmentsRefusedLate(tx, dueAtMs, left))] : whole;
 }
 
 /** The oldest response of each message, so that a statement meets none twice. */

@@ -179,7 +179,8 @@ export class Submission {
       const reference = userMessageReference(msgid, segment);
       const { operatorId } = this.#context;
       const only = !resend && resends === 0;
-      this.#context.onTimeout(sequence, { operatorId, msgid, segment, sourceAddress, reference, submittedAtMs, only });
+      const submit = { operatorId, msgid, segment, sourceAddress, reference, submittedAtMs, only };
+      this.#context.onTimeout(sequence, { ...submit, concatenationReference: this.#reference });
     }
     if (!resend) {
       this.#taken(undefined, sequence, submittedAtMs, `${words}; waits for a receipt`);

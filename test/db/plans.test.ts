@@ -25,6 +25,7 @@ import {
   endRefusedLate,
   markTaken,
   putOffRefusedLate,
+  putOffSegmentsRefusedLate,
   stillQueued,
   takeWaiting,
 } from '../../src/store/late-responses.ts';
@@ -72,6 +73,7 @@ const HOT: [string, (db: Queryable) => Promise<unknown>][] = [
   ['count a resend back', (db) => countResendBack(db, [])],
   ['end refused late', (db) => endRefusedLate(db, 0, [])],
   ['put off refused late', (db) => putOffRefusedLate(db, 0, [])],
+  ['put off segments refused late', (db) => putOffSegmentsRefusedLate(db, 0, [])],
   ['end', (db) => endMessages(db, 1, 0, [])],
   ['settle receipts', (db) => settleReceipts(db, 0, [])],
   ['keep receipts', (db) => keepReceipts(db, 0, [])],

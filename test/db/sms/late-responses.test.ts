@@ -101,6 +101,62 @@ describe('where the operator has a message of unknown outcome held', () => {
     assert.equal(await node.finalState(msgid, MOBILE), 'DELIVRD');
   });
 
+  test('a late refusal for now of one segment has that one sent again, as part of the same message', async () => {
+    const [msgid, left] = await sendLongUnanswered();
+    left[1]?.refuse(QUEUE_FULL);
+    await seen(msgid, 'put-off');
+    const again = await sentAgain(1);
+    assert.deepEqual(
+      again.map(({ part }) => part),
+      [left[1]?.part],
+    );
+    left[0]?.accept('never-refused');
+    await seen(msgid, 'submitted');
+    await allDelivered(msgid, ['never-refused', ...idsOf(again)]);
+  });
+
+  test('late refusals for now of both segments have each sent again once', async () => {
+    const [msgid, left] = await sendLongUnanswered();
+    for (const submit of left) submit.refuse(QUEUE_FULL);
+    await eventually('both refusals', async () =>
+      (await node.events(msgid)).filter(({ kind }) => kind === 'put-off').length === 2 ? true : undefined,
+    );
+    const again = await sentAgain(2);
+    assert.deepEqual(
+      again.map(({ part }) => part),
+      left.map(({ part }) => part),
+    );
+    await allDelivered(msgid, idsOf(again));
+  });
+
+  async function sendLongUnanswered(): Promise<[number, Submit[]]> {
+    const left = leaveUnanswered();
+    const msgid = await node.sendAccepted(MOBILE, TWO_SEGMENTS);
+    await unknown(msgid, 2);
+    return [msgid, left];
+  }
+
+  /** What goes out when it is time; the operator takes it. */
+  async function sentAgain(count: number): Promise<Submit[]> {
+    const again: Submit[] = [];
+    script = (submit) => {
+      again.push(submit);
+      submit.accept(`repeated${submit.n}`);
+    };
+    await moveTime(node, 10_000);
+    await eventually('the segments', async () => (again.length >= count ? true : undefined));
+    return again;
+  }
+
+  function idsOf(again: readonly Submit[]): string[] {
+    return again.map(({ n }) => `repeated${n}`);
+  }
+
+  async function allDelivered(msgid: number, ids: readonly string[]): Promise<void> {
+    await Promise.all(ids.map((id) => operator.receipt({ id, stat: 'DELIVRD' })));
+    assert.equal(await node.finalState(msgid, MOBILE), 'DELIVRD');
+  }
+
   test('a late response whose id another segment has changes nothing but what is shown', async () => {
     script = (submit) => submit.accept('taken-id');
     const first = await node.sendAccepted(MOBILE, 'has the id');
