@@ -23,7 +23,7 @@ import { SimulatedOperator } from './simulator/smsc.ts';
 import { type SmsHooks, SmsPipeline } from './sms/pipeline.ts';
 import { LAST_MSGID } from './store/acceptance.ts';
 import { AccountDirectory } from './store/accounts.ts';
-import { callQueueDepth } from './store/call-queue.ts';
+import { callQueueHeadAge, countCalls } from './store/call-queue.ts';
 import { Database } from './store/database.ts';
 import { durabilityRisks } from './store/durability.ts';
 import { ensureDemoAccounts, ensureSimulatedOperator } from './store/demo-accounts.ts';
@@ -32,7 +32,7 @@ import { migrate } from './store/migrate.ts';
 import { NodeLease } from './store/node-lease.ts';
 import { PartitionKeeper } from './store/partition-keeper.ts';
 import { nextMsgid } from './store/partitions.ts';
-import { queueDepths } from './store/queue.ts';
+import { countQueued, queueHeads } from './store/queue-depths.ts';
 import { enterSandbox, leaveSandbox } from './store/sandbox.ts';
 import { sealPlainPasswords } from './store/seal-passwords.ts';
 import { openSecretKeys } from './store/secret-key-file.ts';
@@ -145,11 +145,13 @@ async function start(config: Config, log: Logger, stops: StopList): Promise<Plat
     hooks: voiceHooks(metrics, () => callbacks.wake()),
   });
   metrics.fromDatabase({
-    queues: () => queueDepths(database, clock.now()),
+    depths: () => countQueued(database),
+    headAges: () => queueHeads(database, clock.now()),
     msgidsLeft: async () => LAST_MSGID + 1 - (await nextMsgid(database)),
   });
   metrics.fromVoice({
-    queue: () => callQueueDepth(database, clock.now()),
+    counts: () => countCalls(database),
+    headAgeSeconds: () => callQueueHeadAge(database, clock.now()),
     packetSpacing: (quantiles) => voice.packetSpacing.take(quantiles),
   });
 

@@ -5,6 +5,7 @@
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Remembered } from './remembered.ts';
 import { type VoiceGauges, watchVoice } from './voice-metrics.ts';
 
 /** A number that only grows. */
@@ -50,16 +51,11 @@ export class Tallies<Label extends string> {
   }
 }
 
-export interface QueueGauge {
-  operator: string;
-  /** Messages waiting. */
-  depth: number;
-  headAgeSeconds: number;
-}
-
-/** Asked each time /metrics is read; may reject. */
+/** Asked when /metrics is read; may reject. */
 export interface DatabaseGauges {
-  queues(): Promise<readonly QueueGauge[]>;
+  /** Messages waiting; asked for rarely. */
+  depths(): Promise<readonly { readonly operator: string; readonly depth: number }[]>;
+  headAges(): Promise<readonly { readonly operator: string; readonly headAgeSeconds: number }[]>;
   msgidsLeft(): Promise<number>;
 }
 
@@ -84,9 +80,9 @@ export interface Metrics {
   /** Commits whose outcome stayed unknown: connections closed without an answer. */
   readonly unresolvedCommits: Tally;
   /** Starts the gauges that need the database. */
-  fromDatabase(gauges: DatabaseGauges): void;
+  fromDatabase(gauges: DatabaseGauges, now?: () => number): void;
   /** Starts the gauges of calls. */
-  fromVoice(gauges: VoiceGauges): void;
+  fromVoice(gauges: VoiceGauges, now?: () => number): void;
   /** Ends the timer that watches the event loop. */
   stop(): void;
 }
@@ -130,8 +126,8 @@ export function createMetrics(): Metrics {
     deliverySeconds,
     batchRows,
     unresolvedCommits: unresolved.of(),
-    fromDatabase: (gauges) => watchDatabase(registry, gauges),
-    fromVoice: (gauges) => watchVoice(registry, gauges),
+    fromDatabase: (gauges, now) => watchDatabase(registry, gauges, now),
+    fromVoice: (gauges, now) => watchVoice(registry, gauges, now),
     stop: stopWatching,
   };
 }
@@ -174,38 +170,31 @@ function watchProcess(registry: Registry): void {
   });
 }
 
-function watchDatabase(registry: Registry, gauges: DatabaseGauges): void {
+function watchDatabase(registry: Registry, gauges: DatabaseGauges, now: (() => number) | undefined): void {
   const registers = [registry];
   const labelNames = ['operator'] as const;
-  // Prometheus asks both gauges at once: they share one question to the database.
-  let asking: Promise<readonly QueueGauge[]> | undefined;
-  const askOnce = (): Promise<readonly QueueGauge[]> => {
-    asking ??= gauges
-      .queues()
-      .catch(() => [])
-      .finally(() => {
-        asking = undefined;
-      });
-    return asking;
-  };
-  const fill = async (gauge: Gauge<'operator'>, read: (queue: QueueGauge) => number): Promise<void> => {
-    const queues = await askOnce();
-    gauge.reset();
-    for (const queue of queues) gauge.set({ operator: queue.operator }, read(queue));
-  };
+  const depths = new Remembered(() => gauges.depths(), now);
   const depth: Gauge<'operator'> = new Gauge({
     name: 'feige_queue_messages',
-    help: 'Messages waiting in the queue',
+    help: 'Messages waiting in the queue, as counted some seconds ago, up to a million',
     labelNames,
     registers,
-    collect: () => fill(depth, (queue) => queue.depth),
+    collect: async () => {
+      const counted = await depths.get().catch(() => []);
+      depth.reset();
+      for (const queue of counted) depth.set({ operator: queue.operator }, queue.depth);
+    },
   });
   const headAge: Gauge<'operator'> = new Gauge({
     name: 'feige_queue_head_age_seconds',
-    help: 'Age of the message at the head of the queue',
+    help: 'Age of the oldest of the thousand messages that are the next to go out',
     labelNames,
     registers,
-    collect: () => fill(headAge, (queue) => queue.headAgeSeconds),
+    collect: async () => {
+      const heads = await gauges.headAges().catch(() => []);
+      headAge.reset();
+      for (const queue of heads) headAge.set({ operator: queue.operator }, queue.headAgeSeconds);
+    },
   });
   const left = new Gauge({
     name: 'feige_msgids_left',

@@ -1,16 +1,12 @@
 /** What Prometheus can ask about calls: those that wait, asked of the database, and how evenly sound leaves this node. */
 import { Gauge, type Registry } from 'prom-client';
+import { Remembered } from './remembered.ts';
 
-export interface CallQueueGauge {
-  readonly waiting: number;
-  readonly later: number;
-  readonly claimed: number;
-  readonly headAgeSeconds: number;
-}
-
+/** Asked when /metrics is read; may reject. */
 export interface VoiceGauges {
-  /** Asked each time /metrics is read; may reject. */
-  queue(): Promise<CallQueueGauge>;
+  /** Asked for rarely. */
+  counts(): Promise<Readonly<Record<(typeof STATES)[number], number>>>;
+  headAgeSeconds(): Promise<number>;
   /** Milliseconds from one packet to the next at each quantile, since the last time it was asked; empty without any. */
   packetSpacing(quantiles: readonly number[]): readonly { readonly quantile: number; readonly ms: number }[];
 }
@@ -20,28 +16,18 @@ const SPACING_QUANTILES = [0.5, 0.99, 0.999, 1];
 const MS_PER_SECOND = 1_000;
 
 /** Adds the gauges to a registry; what the database does not answer is left out. */
-export function watchVoice(registry: Registry, gauges: VoiceGauges): void {
+export function watchVoice(registry: Registry, gauges: VoiceGauges, now?: () => number): void {
   const registers = [registry];
-  // Prometheus asks both gauges at once: they share one question to the database.
-  let asking: Promise<CallQueueGauge | undefined> | undefined;
-  const askOnce = (): Promise<CallQueueGauge | undefined> => {
-    asking ??= gauges
-      .queue()
-      .catch(() => undefined)
-      .finally(() => {
-        asking = undefined;
-      });
-    return asking;
-  };
+  const counts = new Remembered(() => gauges.counts(), now);
   const calls: Gauge<'state'> = new Gauge({
     name: 'feige_queue_calls',
-    help: 'Calls without an end: waiting for their turn, for another try, or claimed by a node',
+    help: 'Calls waiting for their turn, for another try, or claimed by a node, as counted some seconds ago',
     labelNames: ['state'] as const,
     registers,
     collect: async () => {
-      const depth = await askOnce();
+      const counted = await counts.get().catch(() => undefined);
       calls.reset();
-      if (depth !== undefined) for (const state of STATES) calls.set({ state }, depth[state]);
+      if (counted !== undefined) for (const state of STATES) calls.set({ state }, counted[state]);
     },
   });
   const headAge = new Gauge({
@@ -49,9 +35,9 @@ export function watchVoice(registry: Registry, gauges: VoiceGauges): void {
     help: 'Age of the call that waits longest for its turn',
     registers,
     collect: async () => {
-      const depth = await askOnce();
-      if (depth === undefined) headAge.remove();
-      else headAge.set(depth.headAgeSeconds);
+      const seconds = await gauges.headAgeSeconds().catch(() => undefined);
+      if (seconds === undefined) headAge.remove();
+      else headAge.set(seconds);
     },
   });
   const spacing: Gauge<'quantile'> = new Gauge({

@@ -1,7 +1,7 @@
 /**
  * Responses that come after their submit was given up as unknown. One that says «taken» gives the operator's id to the
- * waiting segment, or keeps the message from being sent once more; one that refuses says that it was not taken. What is
- * claimed at that moment is left alone and looked at again: a late response never causes a second copy.
+ * waiting segment, or keeps the message from being sent once more; one that refuses says that it was not taken. A row
+ * that is claimed at that moment is left alone and looked at again; a submission of this node asks before it writes.
  */
 import type { Clock } from '../base/clock.ts';
 import { inHalves } from '../base/halves.ts';
@@ -14,6 +14,7 @@ import {
   endRefusedLate,
   markTaken,
   putOffRefusedLate,
+  putOffSegmentsRefusedLate,
   type StoredSegment,
   stillQueued,
   takeWaiting,
@@ -42,6 +43,8 @@ export interface UnansweredSubmit {
   readonly sourceAddress: string | undefined;
   /** user_message_reference as sent. */
   readonly reference: number;
+  /** Under which the segments of a long message are put together. */
+  readonly concatenationReference: number | undefined;
   readonly submittedAtMs: number;
   /** It is the only submit of its segment, and waits for a receipt; otherwise there is another, or will be. */
   readonly only: boolean;
@@ -80,7 +83,9 @@ export class LateResponses {
   readonly #look: Periodic;
   /** By link and sequence; a link's go with its session. */
   readonly #expected = new Map<string, Map<number, UnansweredSubmit>>();
-  #arrived: Arrived[] = [];
+  /** By message, in the order in which they are looked at. */
+  readonly #arrived = new Map<number, Arrived[]>();
+  #waiting = 0;
 
   constructor(options: LateResponsesOptions) {
     this.#options = options;
@@ -102,7 +107,7 @@ export class LateResponses {
     try {
       for (let more = true, round = 0; more && round < MAX_ARRIVED / MAX_BATCH; round += 1) more = await this.#round();
     } catch (error) {
-      this.#options.log.warn({ err: error, responses: this.#arrived.length }, 'late responses were not recorded');
+      this.#options.log.warn({ err: error, responses: this.#waiting }, 'late responses were not recorded');
     }
   }
 
@@ -134,20 +139,39 @@ export class LateResponses {
       { link, sequence, operatorId, msgid, segment, status, operatorMessageId },
       'a response came after its time',
     );
-    if (this.#arrived.length >= MAX_ARRIVED) return;
+    if (this.#waiting >= MAX_ARRIVED) return;
     const giveUpAtMs = performance.now() + PATIENCE_MS;
-    this.#arrived.push({ ...submit, link, sequence, status, operatorMessageId, giveUpAtMs });
+    this.#wait({ ...submit, link, sequence, status, operatorMessageId, giveUpAtMs });
+  }
+
+  /** An operator says that it took this segment, and that is not recorded yet: another copy must not go out. */
+  saysTaken(msgid: number, segment: number): boolean {
+    return this.#arrived.get(msgid)?.some((late) => late.segment === segment && late.status === 0) ?? false;
+  }
+
+  #wait(late: Arrived): void {
+    const others = this.#arrived.get(late.msgid);
+    if (others) others.push(late);
+    else this.#arrived.set(late.msgid, [late]);
+    this.#waiting += 1;
+  }
+
+  #forgetArrived(late: Arrived): void {
+    const left = this.#arrived.get(late.msgid)?.filter((other) => other !== late) ?? [];
+    if (left.length > 0) this.#arrived.set(late.msgid, left);
+    else this.#arrived.delete(late.msgid);
+    this.#waiting -= 1;
   }
 
   /** Whether there are more that were not looked at. Those that have to wait go to the end. */
   async #round(): Promise<boolean> {
-    if (this.#arrived.length === 0) return false;
+    if (this.#waiting === 0) return false;
     const batch = oneOfEachMessage(this.#arrived);
     const later = await this.#record(batch);
-    const looked = new Set(batch);
-    const rest = this.#arrived.filter((late) => !looked.has(late));
-    this.#arrived = [...rest, ...later];
-    return rest.length > 0 && later.length === 0;
+    for (const late of batch) this.#forgetArrived(late);
+    const more = this.#waiting > 0 && later.length === 0;
+    for (const late of later) this.#wait(late);
+    return more;
   }
 
   /** Gives those whose message's outcome is still to come. One that the database refuses is as if it had not come. */
@@ -215,7 +239,7 @@ export class LateResponses {
       dealt.settled.push(...ended.settled);
       for (const msgid of ended.msgids) dealt.msgids.add(msgid);
     }
-    const putOff = temporary.length > 0 ? await putOffRefusedLate(tx, nowMs + RETRY_PAUSE_MS, temporary) : [];
+    const putOff = temporary.length > 0 ? await repeatRefused(tx, nowMs + RETRY_PAUSE_MS, temporary) : [];
     const counted = again.length > 0 ? await countResendBack(tx, again) : [];
     const tried = `refused after its time; tried again in ${RETRY_PAUSE_MS / 1000} s`;
     const first = 'refused after its time; the next submit counts as the first';
@@ -243,14 +267,23 @@ export class LateResponses {
   }
 }
 
+/** Has submits repeated that were refused for now; gives the msgids. */
+async function repeatRefused(tx: Queryable, dueAtMs: number, refused: readonly Arrived[]): Promise<number[]> {
+  const whole = await putOffRefusedLate(tx, dueAtMs, refused);
+  const left = refused.filter(
+    ({ msgid, concatenationReference }) => concatenationReference !== undefined && !whole.includes(msgid),
+  );
+  return left.length > 0 ? [...whole, ...(await putOffSegmentsRefusedLate(tx, dueAtMs, left))] : whole;
+}
+
 /** The oldest response of each message, so that a statement meets none twice. */
-function oneOfEachMessage(arrived: readonly Arrived[]): Arrived[] {
-  const chosen = new Map<number, Arrived>();
-  for (const late of arrived) {
-    if (chosen.size >= MAX_BATCH) break;
-    if (!chosen.has(late.msgid)) chosen.set(late.msgid, late);
+function oneOfEachMessage(arrived: ReadonlyMap<number, readonly Arrived[]>): Arrived[] {
+  const chosen: Arrived[] = [];
+  for (const [late] of arrived.values()) {
+    if (chosen.length >= MAX_BATCH) break;
+    if (late) chosen.push(late);
   }
-  return [...chosen.values()];
+  return chosen;
 }
 
 function segmentOf(

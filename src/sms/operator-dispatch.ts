@@ -290,6 +290,7 @@ export class OperatorDispatch {
         else onResult({ kind: 'not-sent', reason: 'closed' });
       },
       onResult: (result, meaning) => this.#submitResult(message, link, result, meaning),
+      saysTaken: (msgid, segment) => this.#context.lateResponses.saysTaken(msgid, segment),
       onTimeout: (sequence, submit) => this.#context.lateResponses.expect(link.name, sequence, submit),
       onOutcome: (outcome) => this.#record(message, outcome),
     }).start();

@@ -19,6 +19,8 @@ const REGISTERED_DELIVERY_FINAL = 1;
 /** Pauses before another try of one message: 5 s, 10 s, … to a minute. */
 const RETRY_BASE_MS = 5_000;
 const RETRY_MAX_MS = 60_000;
+/** For a late response to be recorded by the time the message is tried again. */
+const LATE_RESPONSE_PAUSE_MS = 1_000;
 /** A submit without an outcome is sent again once at most (design, promise 4). */
 export const MAX_RESENDS = 1;
 
@@ -33,6 +35,8 @@ export interface SubmissionContext {
   readonly submit: (message: ShortMessageFields, onResult: (result: SubmitResult) => void) => void;
   /** How each submit_sm was answered: a command_status, or what happened instead of an answer. */
   readonly onResult: (result: SubmitResult, meaning: RefusalMeaning | 'accepted' | undefined) => void;
+  /** Whether an operator said after its time that it took this segment. */
+  readonly saysTaken: (msgid: number, segment: number) => boolean;
   /** A submit_sm has no response in time; one may still come under this sequence_number. */
   readonly onTimeout: (sequence: number, submit: UnansweredSubmit) => void;
   readonly onOutcome: (outcome: Outcome) => void;
@@ -112,6 +116,11 @@ export class Submission {
       return;
     }
     const submittedAtMs = this.#context.now();
+    if (this.#message.resends > 0 && this.#context.saysTaken(this.#message.msgid, this.#index + 1)) {
+      // No second copy: the response is recorded as soon as nobody holds the message.
+      this.#giveBack(submittedAtMs + LATE_RESPONSE_PAUSE_MS, this.#message.attempts, this.#message.resends);
+      return;
+    }
     this.#context.submit(this.#fieldsOf(segment, submittedAtMs), (result) => this.#answered(result, submittedAtMs));
   }
 
@@ -170,7 +179,8 @@ export class Submission {
       const reference = userMessageReference(msgid, segment);
       const { operatorId } = this.#context;
       const only = !resend && resends === 0;
-      this.#context.onTimeout(sequence, { operatorId, msgid, segment, sourceAddress, reference, submittedAtMs, only });
+      const submit = { operatorId, msgid, segment, sourceAddress, reference, submittedAtMs, only };
+      this.#context.onTimeout(sequence, { ...submit, concatenationReference: this.#reference });
     }
     if (!resend) {
       this.#taken(undefined, sequence, submittedAtMs, `${words}; waits for a receipt`);

@@ -8,6 +8,8 @@ import { keyed } from './keyed.ts';
 
 export interface QueuedCall {
   readonly msgid: number;
+  /** Of this claim and no other of the same row. */
+  readonly claim: number;
   readonly accountId: number;
   /** E.164 digits. */
   readonly phone: string;
@@ -32,7 +34,7 @@ export interface QueuedCall {
   readonly talkingAtMs: number | null;
 }
 
-const COLUMNS = `q.msgid, q.account_id AS "accountId", q.rank, q.phone, q.type, q.body, q.voice, q.speed, q.volume,
+const COLUMNS = `q.msgid, q.claim, q.account_id AS "accountId", q.rank, q.phone, q.type, q.body, q.voice, q.speed, q.volume,
   q.recording_id AS "recordingId", q.replay AS "replayMode", q.replay_times AS "replayTimes", q.unit_points AS "unitPoints",
   q.unit_seconds AS "unitSeconds", q.points, q.attempts, q.speech_failures AS "speechFailures", q.redials, q.dialled,
   date_part('epoch', q.answered_at) * 1000 AS "answeredAtMs", date_part('epoch', q.talking_at) * 1000 AS "talkingAtMs"`;
@@ -44,15 +46,16 @@ const IS_ALIVE = 'EXISTS (SELECT FROM nodes WHERE epoch = $1 AND deadline > cloc
 const NEXT_ACCOUNT = (after: string) => `
   (SELECT q.account_id FROM call_queue q WHERE q.ready AND q.claimed_by IS NULL AND q.account_id > ${after}
    ORDER BY q.account_id, q.rank, q.msgid LIMIT 1)`;
+const EACH_WAITING_ACCOUNT = `
+  SELECT ${NEXT_ACCOUNT('-1')}
+  UNION ALL
+  SELECT ${NEXT_ACCOUNT('w.account_id')} FROM waiting w WHERE w.account_id IS NOT NULL
+`;
 
 const CLAIM: Statement = {
   name: 'claim-calls',
   text: `
-WITH RECURSIVE waiting (account_id) AS (
-  SELECT ${NEXT_ACCOUNT('-1')}
-  UNION ALL
-  SELECT ${NEXT_ACCOUNT('w.account_id')} FROM waiting w WHERE w.account_id IS NOT NULL
-), room AS MATERIALIZED (
+WITH RECURSIVE waiting (account_id) AS (${EACH_WAITING_ACCOUNT}), room AS MATERIALIZED (
   SELECT w.account_id, least(coalesce(a.calls, $5),
     $6 - (SELECT count(*) FROM call_queue b WHERE b.account_id = w.account_id AND b.claimed_by IS NOT NULL)) AS calls
   FROM waiting w LEFT JOIN unnest($3::int[], $4::int[]) AS a (account_id, calls) USING (account_id)
@@ -70,7 +73,7 @@ WITH RECURSIVE waiting (account_id) AS (
 ), turned AS (
   UPDATE call_turn SET rank = greatest(rank, (SELECT max(rank) FROM picked)) WHERE EXISTS (SELECT FROM picked)
 )
-UPDATE call_queue q SET claimed_by = $1 FROM picked p WHERE ${keyed('q.msgid', 'p.msgid')}
+UPDATE call_queue q SET claimed_by = $1, claim = q.claim + 1 FROM picked p WHERE ${keyed('q.msgid', 'p.msgid')}
 RETURNING ${COLUMNS}`,
 };
 
@@ -101,30 +104,38 @@ export async function claimCalls(
 
 const MARK_DIALLED: Statement = {
   name: 'mark-calls-dialled',
-  text: `UPDATE call_queue q SET dialled = true
-         WHERE q.msgid = ANY ($2::bigint[]) AND q.claimed_by = $1 AND ${IS_ALIVE} RETURNING q.msgid`,
+  text: `UPDATE call_queue q SET dialled = true FROM unnest($2::bigint[], $3::int[]) AS c (msgid, claim)
+         WHERE ${keyed('q.msgid', 'c.msgid')} AND q.claimed_by = $1 AND q.claim = c.claim AND ${IS_ALIVE}
+         RETURNING q.msgid, q.claim`,
 };
 
-/** Before the first INVITE; gives those that are still this epoch's and may be dialled. */
-export async function markDialled(db: Queryable, epoch: number, msgids: readonly number[]): Promise<Set<number>> {
-  const rows = await db.query<{ msgid: number }>(MARK_DIALLED, [epoch, msgids]);
-  return new Set(rows.map((row) => row.msgid));
+/** Which row, and which of its claims by one epoch. */
+export type CallClaim = Pick<QueuedCall, 'msgid' | 'claim'>;
+
+/** Before the first INVITE; gives the claims that still hold: these may be dialled. */
+export function markDialled(db: Queryable, epoch: number, claims: readonly CallClaim[]): Promise<CallClaim[]> {
+  return db.query<CallClaim>(MARK_DIALLED, [epoch, ...columnsOf(claims)]);
 }
+
+const columnsOf = (claims: readonly CallClaim[]): [number[], number[]] => [
+  claims.map(({ msgid }) => msgid),
+  claims.map(({ claim }) => claim),
+];
 
 const MARK_ANSWERED: Statement = {
   name: 'mark-calls-answered',
   text: `UPDATE call_queue q SET answered_at = to_timestamp(a.at_ms / 1000.0), talking_at = to_timestamp(a.at_ms / 1000.0)
-         FROM unnest($2::bigint[], $3::float8[]) AS a (msgid, at_ms)
-         WHERE ${keyed('q.msgid', 'a.msgid')} AND q.claimed_by = $1`,
+         FROM unnest($2::bigint[], $3::int[], $4::float8[]) AS a (msgid, claim, at_ms)
+         WHERE ${keyed('q.msgid', 'a.msgid')} AND q.claimed_by = $1 AND q.claim = a.claim`,
 };
 
 /** From here on the call is never dialled again. */
 export async function markAnswered(
   db: Queryable,
   epoch: number,
-  answered: readonly { msgid: number; atMs: number }[],
+  answered: readonly (CallClaim & { readonly atMs: number })[],
 ): Promise<void> {
-  await db.query(MARK_ANSWERED, [epoch, answered.map((one) => one.msgid), answered.map((one) => one.atMs)]);
+  await db.query(MARK_ANSWERED, [epoch, ...columnsOf(answered), answered.map((one) => one.atMs)]);
 }
 
 const NOTE_TALKING: Statement = {
@@ -144,8 +155,7 @@ export async function noteTalking(
 }
 
 /** A claimed call that goes back; at `dueAtMs`, or at once in its old place. */
-export interface ReturnedCall {
-  readonly msgid: number;
+export interface ReturnedCall extends CallClaim {
   readonly dueAtMs: number | undefined;
   readonly attempts: number;
   readonly speechFailures: number;
@@ -158,15 +168,19 @@ const GIVE_BACK: Statement = {
 UPDATE call_queue q
 SET claimed_by = NULL, dialled = false, ready = r.due_ms IS NULL, due_at = to_timestamp(r.due_ms / 1000.0),
     attempts = r.attempts, speech_failures = r.speech_failures, redials = r.redials
-FROM unnest($2::bigint[], $3::float8[], $4::smallint[], $5::smallint[], $6::smallint[])
-  AS r (msgid, due_ms, attempts, speech_failures, redials)
-WHERE ${keyed('q.msgid', 'r.msgid')} AND q.claimed_by = $1 AND q.answered_at IS NULL`,
+FROM unnest($2::bigint[], $3::int[], $4::float8[], $5::smallint[], $6::smallint[], $7::smallint[])
+  AS r (msgid, claim, due_ms, attempts, speech_failures, redials)
+WHERE ${keyed('q.msgid', 'r.msgid')} AND q.claimed_by = $1 AND q.claim = r.claim AND q.answered_at IS NULL`,
 };
 
+/**
+ * Gives claimed calls back. Rows that are no longer this epoch's stay as they are, and those it has claimed again since:
+ * a give-back whose answer was lost is repeated.
+ */
 export async function giveBackCalls(db: Queryable, epoch: number, returned: readonly ReturnedCall[]): Promise<void> {
   await db.query(GIVE_BACK, [
     epoch,
-    returned.map((call) => call.msgid),
+    ...columnsOf(returned),
     returned.map((call) => call.dueAtMs ?? null),
     returned.map((call) => call.attempts),
     returned.map((call) => call.speechFailures),
@@ -209,7 +223,7 @@ WITH picked AS MATERIALIZED (
     AND NOT EXISTS (SELECT FROM nodes n WHERE n.epoch = c.claimed_by AND n.deadline > clock_timestamp())
   LIMIT $2 FOR UPDATE SKIP LOCKED
 )
-UPDATE call_queue q SET claimed_by = $1 FROM picked p WHERE ${keyed('q.msgid', 'p.msgid')}
+UPDATE call_queue q SET claimed_by = $1, claim = q.claim + 1 FROM picked p WHERE ${keyed('q.msgid', 'p.msgid')}
 RETURNING ${COLUMNS}`,
 };
 
@@ -228,31 +242,48 @@ export async function countLiveNodes(db: Queryable): Promise<number> {
   return (await db.query<{ nodes: number }>(LIVE_NODES, []))[0]?.nodes ?? 1;
 }
 
-const DEPTH: Statement = {
-  name: 'call-queue-depth',
+/** Rows that a count reads at the most. */
+const MAX_COUNTED = 1_000_000;
+
+const COUNT: Statement = {
+  name: 'count-calls',
   text: `SELECT count(*) FILTER (WHERE ready AND claimed_by IS NULL)::int AS waiting,
                 count(*) FILTER (WHERE NOT ready AND claimed_by IS NULL)::int AS later,
-                count(claimed_by)::int AS claimed,
-                greatest(coalesce(extract(epoch FROM to_timestamp($1 / 1000.0)
-                  - min(accepted_at) FILTER (WHERE ready AND claimed_by IS NULL)), 0), 0)::float8 AS "headAgeSeconds"
-         FROM call_queue`,
+                count(claimed_by)::int AS claimed
+         FROM (SELECT ready, claimed_by FROM call_queue LIMIT ${MAX_COUNTED}) AS counted`,
 };
 
-export interface CallQueueDepth {
+export interface CallQueueCounts {
   readonly waiting: number;
   /** For another try. */
   readonly later: number;
   /** Spoken, dialled or talking. */
   readonly claimed: number;
-  /** Of the call that waits longest. */
-  readonly headAgeSeconds: number;
 }
 
-/** For the metrics; reads the whole queue, so ask rarely. */
-export async function callQueueDepth(db: Queryable, nowMs: number): Promise<CallQueueDepth> {
-  const [depth] = await db.query<CallQueueDepth>(DEPTH, [nowMs]);
-  if (depth === undefined) throw new Error('count gave no row');
-  return depth;
+/** For the metrics; reads the queue, up to a million calls of it, so ask rarely. */
+export async function countCalls(db: Queryable): Promise<CallQueueCounts> {
+  const [counts] = await db.query<CallQueueCounts>(COUNT, []);
+  if (counts === undefined) throw new Error('count gave no row');
+  return counts;
+}
+
+// An account's calls go out in the order in which they were accepted: the first of each is its oldest.
+const HEAD: Statement = {
+  name: 'call-queue-head',
+  text: `
+WITH RECURSIVE waiting (account_id) AS (${EACH_WAITING_ACCOUNT})
+SELECT greatest(coalesce(extract(epoch FROM to_timestamp($1 / 1000.0) - min(first.accepted_at)), 0), 0)::float8 AS age
+FROM waiting w CROSS JOIN LATERAL (
+  SELECT q.accepted_at FROM call_queue q
+  WHERE q.account_id = w.account_id AND q.ready AND q.claimed_by IS NULL
+  ORDER BY q.account_id, q.rank, q.msgid LIMIT 1
+) AS first`,
+};
+
+/** Age in seconds of the call that waits longest for its turn. */
+export async function callQueueHeadAge(db: Queryable, nowMs: number): Promise<number> {
+  return (await db.query<{ age: number }>(HEAD, [nowMs]))[0]?.age ?? 0;
 }
 
 /** A line of a call's life, for `message_events`. */

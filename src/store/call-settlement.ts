@@ -8,8 +8,9 @@ import { keyed } from './keyed.ts';
 
 export interface EndedCall {
   readonly msgid: number;
-  /** Of the claim. */
   readonly epoch: number;
+  /** Of this epoch's. */
+  readonly claim: number;
   readonly state: CallState;
   /** Charged seconds; 0 unless answered. */
   readonly seconds: number;
@@ -33,10 +34,10 @@ const SETTLE: Statement = {
   name: 'settle-calls',
   text: `
 WITH input AS (
-  SELECT * FROM unnest($2::bigint[], $3::int[], $4::text[], $5::int[], $6::int[], $7::float8[], $8::float8[], $9::text[])
-    AS r (msgid, epoch, state, seconds, used, answered_ms, done_ms, reason)
+  SELECT * FROM unnest($2::bigint[], $3::int[], $4::text[], $5::int[], $6::int[], $7::float8[], $8::float8[], $9::text[], $11::int[])
+    AS r (msgid, epoch, state, seconds, used, answered_ms, done_ms, reason, claim)
 ), gone AS (
-  DELETE FROM call_queue q USING input i WHERE ${keyed('q.msgid', 'i.msgid')} AND q.claimed_by = i.epoch
+  DELETE FROM call_queue q USING input i WHERE ${keyed('q.msgid', 'i.msgid')} AND q.claimed_by = i.epoch AND q.claim = i.claim
   RETURNING i.*
 ), final AS (
   UPDATE calls c
@@ -90,5 +91,6 @@ export function settleCalls(
     ended.map((call) => call.doneAtMs),
     ended.map((call) => call.reason ?? null),
     options.bare,
+    ended.map((call) => call.claim),
   ]);
 }

@@ -32,9 +32,11 @@ const keysOf = (late: readonly LateSegment[]): [string[], number[]] => [
 
 // One that timed out, or of which a receipt was seen, was found by its reference: it can do without the id. `coalesce` keeps the
 // partial index of those that have not timed out, which holds nearly all, from being read in the place of look-ups.
+const WAITS_WITHOUT_ID = `${keyed('f.operator_message_id', 'i.id')} AND f.operator_id = i.operator_id AND f.msgid IS NOT NULL AND NOT coalesce(f.timed_out, false) AND NOT f.accepted_seen`;
+
 const TAKEN_OUT = `
   DELETE FROM in_flight f USING unnest($1::text[], $2::smallint[]) AS i(id, operator_id)
-  WHERE ${keyed('f.operator_message_id', 'i.id')} AND f.operator_id = i.operator_id AND f.msgid IS NOT NULL AND NOT coalesce(f.timed_out, false) AND NOT f.accepted_seen`;
+  WHERE ${WAITS_WITHOUT_ID}`;
 
 const TAKE_WAITING: Statement = {
   name: 'take-waiting-unknown',
@@ -103,10 +105,14 @@ export async function countResendBack(tx: Queryable, late: readonly LateSegment[
 
 const IN_QUEUE: Statement = {
   name: 'late-in-queue',
-  text: 'SELECT msgid FROM queue WHERE msgid = ANY ($1::bigint[])',
+  text: `SELECT msgid FROM queue WHERE msgid = ANY ($1::bigint[])
+         UNION ALL SELECT msgid FROM deferred WHERE msgid = ANY ($1::bigint[])`,
 };
 
-/** Of these messages, those that are in the queue: claimed, as a rule, and their outcome is still to come. */
+/**
+ * Of these messages, those that are in the queue (claimed, as a rule, and their outcome is still to come) or have been put
+ * off since they were looked for.
+ */
 export async function stillQueued(tx: Queryable, msgids: readonly number[]): Promise<ReadonlySet<number>> {
   return new Set((await tx.query<{ msgid: number }>(IN_QUEUE, [msgids])).map(({ msgid }) => msgid));
 }
@@ -176,19 +182,82 @@ JOIN messages m ON m.msgid = g.msgid AND m.state IS NULL
 RETURNING msgid`,
 };
 
+/** A submit that was refused for now, with what it takes to repeat it. */
+export interface LateRetry extends LateSegment {
+  readonly sourceAddress: string | undefined;
+  /** Under which the segments of a long message are put together. */
+  readonly concatenationReference: number | undefined;
+}
+
 /**
- * Has messages sent again at `dueAtMs` that wait for a receipt and whose only submit was refused for now. Those of one
- * segment only: another segment of a long one may be anywhere. Gives their msgids.
+ * Has messages of one segment sent again at `dueAtMs` that wait for a receipt and whose only submit was refused for now.
+ * Gives their msgids.
  */
 export async function putOffRefusedLate(
   tx: Queryable,
   dueAtMs: number,
-  refusals: readonly (LateSegment & { readonly sourceAddress: string | undefined })[],
+  refusals: readonly LateRetry[],
 ): Promise<number[]> {
   const rows = await tx.query<{ msgid: number }>(PUT_OFF_REFUSED, [
     ...keysOf(refusals),
     dueAtMs,
     refusals.map(({ sourceAddress }) => sourceAddress ?? null),
+  ]);
+  return rows.map(({ msgid }) => msgid);
+}
+
+// Where the rest of the message is to go out still, or again, the segment joins it; but not where the row is claimed.
+// Counted, since NOT EXISTS would be planned as a join that reads the table.
+const PUT_OFF_SEGMENTS: Statement = {
+  name: 'put-off-segments-refused-late',
+  text: `
+WITH waiting AS MATERIALIZED (
+  SELECT f.operator_message_id, f.operator_id, f.msgid, f.segments, 1 << (f.segment - 1) AS bit, i.source_address, i.reference
+  FROM unnest($1::text[], $2::smallint[], $4::text[], $5::smallint[]) AS i(id, operator_id, source_address, reference)
+  JOIN in_flight f ON ${WAITS_WITHOUT_ID}
+  WHERE f.segments > 1
+  FOR UPDATE OF f
+), in_queue AS (
+  UPDATE queue q SET sent_mask = q.sent_mask & ~w.bit FROM waiting w
+  WHERE ${keyed('q.msgid', 'w.msgid')} AND q.claimed_by IS NULL
+  RETURNING q.msgid
+), in_deferred AS (
+  UPDATE deferred d SET sent_mask = d.sent_mask & ~w.bit FROM waiting w WHERE ${keyed('d.msgid', 'w.msgid')}
+  RETURNING d.msgid
+), fresh AS (
+  INSERT INTO deferred (msgid, due_at, why, operator_id, account_id, mobile, body, segments, source_address, accepted_at, expires_at,
+    sent_mask, reference, attempts)
+  SELECT m.msgid, least(to_timestamp($3 / 1000.0), m.expires_at), 'retry', w.operator_id, m.account_id, m.mobile, m.body, m.segments,
+    w.source_address, m.accepted_at, m.expires_at, (1 << w.segments) - 1 - w.bit, w.reference, 1
+  FROM waiting w JOIN messages m ON m.msgid = w.msgid AND m.state IS NULL
+  WHERE (SELECT count(*) FROM queue q WHERE ${keyed('q.msgid', 'w.msgid')}) = 0
+    AND (SELECT count(*) FROM deferred d WHERE ${keyed('d.msgid', 'w.msgid')}) = 0
+  ON CONFLICT (msgid) DO UPDATE SET sent_mask = deferred.sent_mask & EXCLUDED.sent_mask
+  RETURNING msgid
+), again AS MATERIALIZED (
+  SELECT msgid FROM in_queue UNION ALL SELECT msgid FROM in_deferred UNION ALL SELECT msgid FROM fresh
+), gone AS (
+  DELETE FROM in_flight f USING waiting w
+  WHERE ${keyed('f.operator_message_id', 'w.operator_message_id')} AND f.operator_id = w.operator_id
+    AND w.msgid IN (SELECT msgid FROM again)
+)
+SELECT msgid FROM again`,
+};
+
+/**
+ * The same for segments of long messages: only they go out again, under the reference of the others. One of each
+ * message at a time.
+ */
+export async function putOffSegmentsRefusedLate(
+  tx: Queryable,
+  dueAtMs: number,
+  refusals: readonly LateRetry[],
+): Promise<number[]> {
+  const rows = await tx.query<{ msgid: number }>(PUT_OFF_SEGMENTS, [
+    ...keysOf(refusals),
+    dueAtMs,
+    refusals.map(({ sourceAddress }) => sourceAddress ?? null),
+    refusals.map(({ concatenationReference }) => concatenationReference ?? null),
   ]);
   return rows.map(({ msgid }) => msgid);
 }

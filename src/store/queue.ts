@@ -345,18 +345,3 @@ export async function reroute(
   ]);
   return rows.length;
 }
-
-const DEPTH: Statement = {
-  name: 'queue-depth',
-  text: `SELECT o.name AS operator, count(q.msgid)::int AS depth,
-                greatest(coalesce(extract(epoch FROM to_timestamp($1 / 1000.0) - min(q.accepted_at)), 0), 0)::float8 AS "headAgeSeconds"
-         FROM operators o LEFT JOIN queue q USING (operator_id) GROUP BY o.name`,
-};
-
-/** How much waits for each operator and how old the oldest is, for the metrics; reads the whole queue, so ask rarely. */
-export function queueDepths(
-  db: Queryable,
-  nowMs: number,
-): Promise<{ operator: string; depth: number; headAgeSeconds: number }[]> {
-  return db.query(DEPTH, [nowMs]);
-}

@@ -102,11 +102,11 @@ export class CallCourse {
 
   /** `not-ours`: the claim was lost; somebody else has the call now. */
   async #overTrunk(trunk: Trunk, samples: Int16Array): Promise<CallResult | 'not-ours'> {
-    const { msgid, phone, replayMode, replayTimes } = this.call;
+    const { msgid, claim, phone, replayMode, replayTimes } = this.call;
     const { recorder, mediaAddressFor, ringTimeoutMs } = this.#context;
     if (this.#abandoned) return { kind: 'cancelled' };
     if (!this.#dialled) {
-      this.#dialled = await recorder.note({ kind: 'dialling', epoch: this.#epoch, msgid });
+      this.#dialled = await recorder.note({ kind: 'dialling', epoch: this.#epoch, msgid, claim });
       if (!this.#dialled) return 'not-ours';
     }
     if (this.#abandoned) return { kind: 'cancelled' };
@@ -121,7 +121,7 @@ export class CallCourse {
       replayMode,
       replayTimes,
       ringTimeoutMs,
-      onAnswered: (atMs) => void recorder.note({ kind: 'answered', epoch: this.#epoch, msgid, atMs }),
+      onAnswered: (atMs) => void recorder.note({ kind: 'answered', epoch: this.#epoch, msgid, claim, atMs }),
       onLine: (line) => this.#line(trunk, line),
     });
     return this.#attempt.run();
@@ -184,8 +184,8 @@ export class CallCourse {
     speechFailures?: number;
     redials?: number;
   }): Promise<void> {
-    const { msgid, attempts, speechFailures, redials } = this.call;
-    const returned = { msgid, dueAtMs: undefined, attempts, speechFailures, redials, ...change };
+    const { msgid, claim, attempts, speechFailures, redials } = this.call;
+    const returned = { msgid, claim, dueAtMs: undefined, attempts, speechFailures, redials, ...change };
     await this.#context.recorder.note({
       kind: 'returned',
       epoch: this.#epoch,
@@ -216,7 +216,11 @@ export class CallCourse {
 }
 
 /** The end of a call with what its seconds cost. */
-export function endOf(call: QueuedCall, epoch: number, end: Omit<EndedCall, 'msgid' | 'epoch' | 'points'>): EndedCall {
+export function endOf(
+  call: QueuedCall,
+  epoch: number,
+  end: Omit<EndedCall, 'msgid' | 'epoch' | 'claim' | 'points'>,
+): EndedCall {
   const tariff = { points: call.unitPoints, unitSeconds: call.unitSeconds };
-  return { ...end, msgid: call.msgid, epoch, points: pointsForSeconds(tariff, end.seconds) };
+  return { ...end, msgid: call.msgid, epoch, claim: call.claim, points: pointsForSeconds(tariff, end.seconds) };
 }

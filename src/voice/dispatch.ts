@@ -171,7 +171,8 @@ export class CallDispatch {
         this.#options.log.error({ err: error, msgid: call.msgid }, 'a call failed in a way it must not');
       })
       .finally(() => {
-        this.#courses.delete(call.msgid);
+        // A give-back whose answer was lost is repeated, and by then the call may have been claimed again.
+        if (this.#courses.get(call.msgid) === course) this.#courses.delete(call.msgid);
         if (this.#courses.size === 0) this.#idle();
         this.#wakeSoon();
       });

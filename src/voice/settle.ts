@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.ts';
 import { GroupCommit } from '../base/group-commit.ts';
 import type { Logger } from '../base/log.ts';
 import {
+  type CallClaim,
   type CallEvent,
   giveBackCalls,
   markAnswered,
@@ -27,8 +28,8 @@ const RETRY_PAUSE_MS = 200;
 const ROW_FAULT = /^(22|23|54)/;
 
 export type CallNote =
-  | { readonly kind: 'dialling'; readonly epoch: number; readonly msgid: number }
-  | { readonly kind: 'answered'; readonly epoch: number; readonly msgid: number; readonly atMs: number }
+  | ({ readonly kind: 'dialling'; readonly epoch: number } & CallClaim)
+  | ({ readonly kind: 'answered'; readonly epoch: number; readonly atMs: number } & CallClaim)
   | { readonly kind: 'ended'; readonly ended: EndedCall; readonly events: readonly CallEvent[] }
   /** Once more, after it was refused. */
   | { readonly kind: 'ended-again'; readonly ended: EndedCall; readonly bare: boolean }
@@ -73,7 +74,7 @@ export class CallRecorder {
   }
 
   /**
-   * Resolves once it is committed, or given up at the end. For `dialling`: whether the call is still this epoch's and
+   * Resolves once it is committed, or given up at the end. For `dialling`: whether this claim still holds and the call
    * may be dialled; true for everything else that was committed. Never rejects.
    */
   async note(note: CallNote): Promise<boolean> {
@@ -98,7 +99,7 @@ export class CallRecorder {
       try {
         const { dialled, settled } = await this.#connection.transaction((tx) => this.#recordOnce(tx, batch));
         if (settled.length > 0) this.#options.onSettled(settled);
-        return batch.map((note) => note.kind !== 'dialling' || dialled.has(note.msgid));
+        return batch.map((note) => note.kind !== 'dialling' || dialled.has(keyOf(note)));
       } catch (error) {
         this.#options.log.error({ err: error, notes: batch.length }, 'what became of calls could not be recorded');
         if (this.#givingUp) return batch.map(() => false);
@@ -131,12 +132,10 @@ export class CallRecorder {
   async #recordOnce(
     tx: Queryable,
     batch: readonly CallNote[],
-  ): Promise<{ dialled: ReadonlySet<number>; settled: readonly SettledCall[] }> {
-    const dialled = new Set<number>();
-    for (const [epoch, notes] of byEpoch(batch.filter((note) => note.kind === 'dialling'))) {
-      const msgids = notes.map((note) => note.msgid);
-      for (const msgid of await markDialled(tx, epoch, msgids)) dialled.add(msgid);
-    }
+  ): Promise<{ dialled: ReadonlySet<string>; settled: readonly SettledCall[] }> {
+    const dialled = new Set<string>();
+    for (const [epoch, notes] of byEpoch(batch.filter((note) => note.kind === 'dialling')))
+      for (const held of await markDialled(tx, epoch, notes)) dialled.add(keyOf(held));
     for (const [epoch, notes] of byEpoch(batch.filter((note) => note.kind === 'answered')))
       await markAnswered(tx, epoch, notes);
     for (const [epoch, notes] of byEpoch(batch.filter((note) => note.kind === 'returned'))) {
@@ -158,6 +157,11 @@ export class CallRecorder {
     });
     return ended.length === 0 ? [] : settleCalls(tx, this.#options.clock.now(), ended, { bare });
   }
+}
+
+/** Two claims of one call may stand in one batch. */
+function keyOf({ msgid, claim }: CallClaim): string {
+  return `${msgid}/${claim}`;
 }
 
 function sqlState(error: unknown): string {

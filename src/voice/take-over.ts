@@ -58,7 +58,7 @@ export class CallTakeOver {
   }
 
   #conclude(epoch: number, call: QueuedCall): CallNote {
-    const { msgid, attempts, speechFailures, answeredAtMs, talkingAtMs } = call;
+    const { msgid, claim, attempts, speechFailures, answeredAtMs, talkingAtMs } = call;
     const nowMs = this.#options.clock.now();
     const lost = 'the node that had the call died';
     const event: CallEvent = {
@@ -80,7 +80,7 @@ export class CallTakeOver {
       const end = { state: 'NoAnswer' as const, seconds: 0, answeredAtMs: undefined, doneAtMs: nowMs, reason: lost };
       return { kind: 'ended', ended: endOf(call, epoch, end), events: [event] };
     }
-    const returned = { msgid, dueAtMs: undefined, attempts, speechFailures, redials };
+    const returned = { msgid, claim, dueAtMs: undefined, attempts, speechFailures, redials };
     return { kind: 'returned', epoch, returned, events: [event] };
   }
 }

@@ -4,6 +4,7 @@ import pg from 'pg';
 import { acceptBatch } from '../../src/store/acceptance.ts';
 import { dropUnusedRecordings, readRecording, storeRecording } from '../../src/store/call-recordings.ts';
 import {
+  callQueueHeadAge,
   claimCalls,
   giveBackCalls,
   markAnswered,
@@ -24,11 +25,14 @@ import {
   endRefusedLate,
   markTaken,
   putOffRefusedLate,
+  putOffSegmentsRefusedLate,
+  stillQueued,
   takeWaiting,
 } from '../../src/store/late-responses.ts';
 import { claimOpen, claimParked, park, recordDelivered, recordFailed, release } from '../../src/store/outbox.ts';
 import { makePartitions } from '../../src/store/partitions.ts';
 import { claim, expireQueued, findExpired, giveBack, promoteDue, releaseStrays } from '../../src/store/queue.ts';
+import { queueHeads } from '../../src/store/queue-depths.ts';
 import { settleReceipts, timeOutSegments } from '../../src/store/receipts.ts';
 import { endMessages, recordSubmitted } from '../../src/store/submissions.ts';
 import { holdExpired } from '../../src/store/unknown-outcomes.ts';
@@ -59,14 +63,17 @@ const HOT: [string, (db: Queryable) => Promise<unknown>][] = [
   ['hold expired', (db) => holdExpired(db, 0, [], 1)],
   ['release strays', (db) => releaseStrays(db, { epoch: 1, operatorId: 1, known: [] })],
   ['promote', (db) => promoteDue(db, 0, 1)],
+  ['queue heads', (db) => queueHeads(db, 0)],
   ['find expired', (db) => findExpired(db, 0, 0, 1)],
   ['expire', (db) => expireQueued(db, 0, [])],
   ['record submitted', (db) => recordSubmitted(db, [])],
   ['take waiting', (db) => takeWaiting(db, [])],
   ['mark taken', (db) => markTaken(db, [])],
+  ['still queued', (db) => stillQueued(db, [])],
   ['count a resend back', (db) => countResendBack(db, [])],
   ['end refused late', (db) => endRefusedLate(db, 0, [])],
   ['put off refused late', (db) => putOffRefusedLate(db, 0, [])],
+  ['put off segments refused late', (db) => putOffSegmentsRefusedLate(db, 0, [])],
   ['end', (db) => endMessages(db, 1, 0, [])],
   ['settle receipts', (db) => settleReceipts(db, 0, [])],
   ['keep receipts', (db) => keepReceipts(db, 0, [])],
@@ -90,7 +97,7 @@ const OUTBOX: [string, (db: Queryable) => Promise<unknown>][] = [
 /** These walk through what is claimed, by an index that holds nothing else: no more than the calls under way. */
 const WALKS: ReadonlySet<string> = new Set(['claim calls', 'settle calls', 'take over calls', 'drop recordings']);
 
-const aCall = { msgid: 1, dueAtMs: undefined, attempts: 0, speechFailures: 0, redials: 0 };
+const aCall = { msgid: 1, claim: 1, dueAtMs: undefined, attempts: 0, speechFailures: 0, redials: 0 };
 const anEvent = { msgid: 1, atMs: 0, kind: '', trunk: undefined, status: undefined, detail: undefined };
 const CALLS: [string, (db: Queryable) => Promise<unknown>][] = [
   ['accept calls', (db) => acceptCalls(db, 0, [])],
@@ -106,6 +113,7 @@ const CALLS: [string, (db: Queryable) => Promise<unknown>][] = [
   ['release stray calls', (db) => releaseStrayCalls(db, 1, [])],
   ['take over calls', (db) => takeOverCalls(db, 1, 1)],
   ['note call events', (db) => noteCallEvents(db, [anEvent])],
+  ['head of the queue of calls', (db) => callQueueHeadAge(db, 0)],
   ['settle calls', (db) => settleCalls(db, 0, [])],
   ['find call', (db) => findCall(db, 1)],
   ['store recording', (db) => storeRecording(db, Buffer.alloc(0), 0).catch(() => undefined)],

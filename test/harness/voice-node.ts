@@ -31,6 +31,8 @@ export interface VoiceNodeOptions {
   /** Without: one trunk to the simulated telephone. */
   trunks?: Record<string, Partial<TrunkSettings>>;
   points?: number;
+  /** The way of the node to the database: what connects it to this server, in place of the server itself. */
+  databaseLine?: (server: { host: string; port: number }) => Promise<number>;
 }
 
 export interface VoiceNode {
@@ -66,7 +68,10 @@ export function toneSpeech(milliseconds: number): SpeechDriver {
 
 export async function startVoiceNode(options: VoiceNodeOptions = {}, starts = true): Promise<VoiceNode> {
   const testDatabase = await createTestDatabase();
-  const database = new Database(testDatabase.url);
+  const url = new URL(testDatabase.url);
+  const port = await options.databaseLine?.({ host: url.hostname, port: Number(url.port) });
+  if (port !== undefined) url.port = String(port);
+  const database = new Database(url.href);
   const clock = new FollowingClock();
   const log = createLogger({ level: 'silent' });
   await makePartitions(database);
@@ -79,12 +84,12 @@ export async function startVoiceNode(options: VoiceNodeOptions = {}, starts = tr
   if (created.kind !== 'created') throw new Error('the account was there already');
   const { accountId, version } = created.account;
   const telephone = new SimulatedTelephone({ host: '127.0.0.1', port: 0, dataDir: undefined, clock, log, ringMs: 20 });
-  const { port } = await telephone.start();
+  const { port: telephonePort } = await telephone.start();
   const trunks = options.trunks ?? { simulator: {} };
   for (const [name, settings] of Object.entries(trunks)) {
     const parsed = parseTrunkSettings({
       host: '127.0.0.1',
-      port,
+      port: telephonePort,
       maxCalls: 500,
       callsPerSecond: 500,
       answerTimeoutMs: 500,
@@ -106,7 +111,7 @@ export async function startVoiceNode(options: VoiceNodeOptions = {}, starts = tr
     databaseUrl: testDatabase.url,
     pipeline,
     telephone,
-    telephonePort: port,
+    telephonePort,
     lease,
     clock,
     accountId,

@@ -101,6 +101,62 @@ describe('where the operator has a message of unknown outcome held', () => {
     assert.equal(await node.finalState(msgid, MOBILE), 'DELIVRD');
   });
 
+  test('a late refusal for now of one segment has that one sent again, as part of the same message', async () => {
+    const [msgid, left] = await sendLongUnanswered();
+    left[1]?.refuse(QUEUE_FULL);
+    await seen(msgid, 'put-off');
+    const again = await sentAgain(1);
+    assert.deepEqual(
+      again.map(({ part }) => part),
+      [left[1]?.part],
+    );
+    left[0]?.accept('never-refused');
+    await seen(msgid, 'submitted');
+    await allDelivered(msgid, ['never-refused', ...idsOf(again)]);
+  });
+
+  test('late refusals for now of both segments have each sent again once', async () => {
+    const [msgid, left] = await sendLongUnanswered();
+    for (const submit of left) submit.refuse(QUEUE_FULL);
+    await eventually('both refusals', async () =>
+      (await node.events(msgid)).filter(({ kind }) => kind === 'put-off').length === 2 ? true : undefined,
+    );
+    const again = await sentAgain(2);
+    assert.deepEqual(
+      again.map(({ part }) => part),
+      left.map(({ part }) => part),
+    );
+    await allDelivered(msgid, idsOf(again));
+  });
+
+  async function sendLongUnanswered(): Promise<[number, Submit[]]> {
+    const left = leaveUnanswered();
+    const msgid = await node.sendAccepted(MOBILE, TWO_SEGMENTS);
+    await unknown(msgid, 2);
+    return [msgid, left];
+  }
+
+  /** What goes out when it is time; the operator takes it. */
+  async function sentAgain(count: number): Promise<Submit[]> {
+    const again: Submit[] = [];
+    script = (submit) => {
+      again.push(submit);
+      submit.accept(`repeated${submit.n}`);
+    };
+    await moveTime(node, 10_000);
+    await eventually('the segments', async () => (again.length >= count ? true : undefined));
+    return again;
+  }
+
+  function idsOf(again: readonly Submit[]): string[] {
+    return again.map(({ n }) => `repeated${n}`);
+  }
+
+  async function allDelivered(msgid: number, ids: readonly string[]): Promise<void> {
+    await Promise.all(ids.map((id) => operator.receipt({ id, stat: 'DELIVRD' })));
+    assert.equal(await node.finalState(msgid, MOBILE), 'DELIVRD');
+  }
+
   test('a late response whose id another segment has changes nothing but what is shown', async () => {
     script = (submit) => submit.accept('taken-id');
     const first = await node.sendAccepted(MOBILE, 'has the id');
@@ -174,6 +230,59 @@ describe('where a message of unknown outcome is sent once more', () => {
     assert.equal(await node.finalState(msgid, MOBILE), 'DELIVRD');
     assert.equal(await submitsOf('taken twice'), 2);
   });
+});
+
+describe('where the message is claimed for its resend when the late response comes', () => {
+  before(async () => {
+    await startWith({ unknownPolicy: 'resend' });
+    // A claim of such a message waits for the test, as it would for a slow disk.
+    await node.rows(`CREATE FUNCTION wait_for_test() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$`);
+    await node.rows(`CREATE TRIGGER wait_for_test BEFORE UPDATE ON queue FOR EACH ROW
+      WHEN (NEW.claimed_by IS NOT NULL AND NEW.resends > 0) EXECUTE FUNCTION wait_for_test()`);
+  });
+  after(stop);
+
+  test('a late response stops the copy that was about to go out', async () => {
+    const msgid = await answeredWhileClaimed('claimed already', 'claimed-taken');
+    await seen(msgid, 'submitted');
+    assert.equal(await submitsOf('claimed already'), 1);
+    await operator.receipt({ id: 'claimed-taken', stat: 'DELIVRD' });
+    assert.equal(await node.finalState(msgid, MOBILE), 'DELIVRD');
+  });
+
+  test('of a long message only what is left goes out', async () => {
+    const before = operator.submits.length;
+    const msgid = await answeredWhileClaimed(TWO_SEGMENTS, 'first-half');
+    await eventually('the second half', async () => (operator.submits.length > before + 1 ? true : undefined));
+    await Promise.all(['first-half', 'next'].map((id) => operator.receipt({ id, stat: 'DELIVRD' })));
+    assert.equal(await node.finalState(msgid, MOBILE), 'DELIVRD');
+    assert.deepEqual(
+      operator.submits.slice(before).map(({ part }) => part?.sequence),
+      [1, 2],
+    );
+  });
+
+  /** The first submit is answered late, while the claim for the second is under way; any other one at once. */
+  async function answeredWhileClaimed(text: string, id: string): Promise<number> {
+    return node.database.transaction(async (tx) => {
+      await tx.query({ name: 'hold-claims', text: 'SELECT pg_advisory_xact_lock(1)' }, []);
+      const left = leaveUnanswered();
+      const msgid = await node.sendAccepted(MOBILE, text);
+      await unknown(msgid);
+      script = (submit) => submit.accept('next');
+      await eventually('the claim', async () => {
+        const claims = await node.rows(
+          "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'",
+        );
+        return claims.length > 0 ? true : undefined;
+      });
+      left[0]?.accept(id);
+      // What comes after it over the same session is answered: the node has heard it.
+      await operator.receipt({ id: `after ${id}`, stat: 'DELIVRD' });
+      return msgid;
+    });
+  }
 });
 
 async function submitsOf(text: string): Promise<number> {

@@ -51,7 +51,7 @@ async function claimedCall(): Promise<number> {
 
 function endOfCall(msgid: number, more: Partial<EndedCall> = {}): EndedCall {
   const times = { answeredAtMs: undefined, doneAtMs: node.clock.now() };
-  return { msgid, epoch, state: 'Busy', seconds: 0, points: 0, reason: '486 Busy Here', ...times, ...more };
+  return { msgid, epoch, claim: 1, state: 'Busy', seconds: 0, points: 0, reason: '486 Busy Here', ...times, ...more };
 }
 
 test('an end that is refused for good leaves the queue without its callback, and gives the points back', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createMetrics } from '../../../src/base/metrics.ts';
+import type { VoiceGauges } from '../../../src/base/voice-metrics.ts';
 
 test('tallies are read when Prometheus asks, and asking twice counts nothing twice', async () => {
   const metrics = createMetrics();
@@ -17,48 +18,60 @@ test('tallies are read when Prometheus asks, and asking twice counts nothing twi
   metrics.stop();
 });
 
-test('gauges of the database are asked for each time, and left out when it does not answer', async () => {
+test('gauges of the database are left out when it does not answer, and the queue is counted rarely', async () => {
   const metrics = createMetrics();
   let isAway = false;
+  let nowMs = 0;
+  let depth = 7;
   const answer = async <Value>(value: Value): Promise<Value> => {
     if (isAway) throw new Error('nobody there');
     return value;
   };
-  metrics.fromDatabase({
-    queues: () => answer([{ operator: 'simulator', depth: 7, headAgeSeconds: 1.5 }]),
+  const gauges = {
+    depths: () => answer([{ operator: 'simulator', depth }]),
+    headAges: () => answer([{ operator: 'simulator', headAgeSeconds: depth / 2 }]),
     msgidsLeft: () => answer(99_900_000_000),
-  });
+  };
+  metrics.fromDatabase(gauges, () => nowMs);
   const text = await metrics.registry.metrics();
   assert.match(text, /^feige_queue_messages\{operator="simulator"\} 7$/m);
-  assert.match(text, /^feige_queue_head_age_seconds\{operator="simulator"\} 1.5$/m);
+  assert.match(text, /^feige_queue_head_age_seconds\{operator="simulator"\} 3.5$/m);
   assert.match(text, /^feige_msgids_left 99900000000$/m);
+  depth = 9;
+  const soon = await metrics.registry.metrics();
+  assert.match(soon, /^feige_queue_messages\{operator="simulator"\} 7$/m);
+  assert.match(soon, /^feige_queue_head_age_seconds\{operator="simulator"\} 4.5$/m);
   isAway = true;
+  nowMs += 5_000;
   const without = await metrics.registry.metrics();
   assert.doesNotMatch(without, /^feige_queue_messages\{/m);
+  assert.doesNotMatch(without, /^feige_queue_head_age_seconds\{/m);
   assert.doesNotMatch(without, /^feige_msgids_left \d/m);
   metrics.stop();
 });
 
-test('gauges of calls are asked for each time, and left out when there is nothing to tell', async () => {
+test('gauges of calls are left out when there is nothing to tell', async () => {
   const metrics = createMetrics();
   let isAway = false;
-  let asked = 0;
-  metrics.fromVoice({
-    queue: async () => {
-      asked += 1;
-      if (isAway) throw new Error('nobody there');
-      return { waiting: 3, later: 2, claimed: 1, headAgeSeconds: 1.5 };
-    },
+  let nowMs = 0;
+  const answer = async <Value>(value: Value): Promise<Value> => {
+    if (isAway) throw new Error('nobody there');
+    return value;
+  };
+  const gauges: VoiceGauges = {
+    counts: () => answer({ waiting: 3, later: 2, claimed: 1 }),
+    headAgeSeconds: () => answer(1.5),
     packetSpacing: (quantiles) => (isAway ? [] : quantiles.map((quantile) => ({ quantile, ms: 20 + quantile }))),
-  });
+  };
+  metrics.fromVoice(gauges, () => nowMs);
   const text = await metrics.registry.metrics();
-  assert.equal(asked, 1);
   assert.match(text, /^feige_queue_calls\{state="waiting"\} 3$/m);
   assert.match(text, /^feige_queue_calls\{state="later"\} 2$/m);
   assert.match(text, /^feige_queue_calls\{state="claimed"\} 1$/m);
   assert.match(text, /^feige_queue_calls_head_age_seconds 1.5$/m);
   assert.match(text, /^feige_rtp_spacing_seconds\{quantile="1"\} 0.021$/m);
   isAway = true;
+  nowMs += 5_000;
   const without = await metrics.registry.metrics();
   assert.doesNotMatch(without, /^feige_queue_calls\{/m);
   assert.doesNotMatch(without, /^feige_queue_calls_head_age_seconds \d/m);

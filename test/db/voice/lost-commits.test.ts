@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SpeechFailure } from '../../../src/voice/speech.ts';
+import type { SpeechDriver } from '../../../src/voice/speech.ts';
+import { FaultProxy, type SplicedLine } from '../../faults/fault-proxy.ts';
+import { eventually } from '../../harness/sms-node.ts';
+import { startVoiceNode, toneSpeech, type VoiceNode } from '../../harness/voice-node.ts';
+
+const PHONE = '0900000100';
+const OTHER_PHONE = '0900000101';
+const HELD_TEXT = 'held';
+
+/** A way to the database that keeps the answer to the COMMIT of the first give-back of calls to itself. */
+class LosingLine {
+  #proxy: FaultProxy | undefined;
+  #givesBack: SplicedLine | undefined;
+  #lost = false;
+
+  async listen(server: { host: string; port: number }): Promise<number> {
+    this.#proxy = new FaultProxy(server, (line) => ({
+      fromClient: (bytes) => {
+        if (bytes.includes('give-back-calls')) this.#givesBack ??= line;
+        else if (bytes.includes('COMMIT') && line === this.#givesBack) this.#lost = true;
+        line.toServer(bytes);
+      },
+      fromServer: (bytes) => {
+        if (!this.#lost || line !== this.#givesBack) line.toClient(bytes);
+      },
+    }));
+    return this.#proxy.listen();
+  }
+
+  /** Whoever waits for the answer hears that the connection is gone. */
+  lose(): void {
+    this.#givesBack?.cut();
+  }
+
+  async stop(): Promise<void> {
+    await this.#proxy?.stop();
+  }
+}
+
+test('a give-back that is repeated after a lost commit leaves the call with the claim that it has by then', async (t) => {
+  const line = new LosingLine();
+  const speech = new HeldSpeech();
+  const node = await startVoiceNode({ speech, databaseLine: (server) => line.listen(server) });
+  t.after(async () => {
+    speech.release();
+    await node.stop();
+    await line.stop();
+  });
+  const msgid = await node.sent(PHONE, { body: HELD_TEXT });
+  // Its speech fails: it goes back to the queue, and nobody is told that this is committed.
+  await eventually('the give-back', async () => {
+    const back = await node.rows(
+      'UPDATE call_queue SET due_at = now() WHERE NOT ready AND claimed_by IS NULL RETURNING 1',
+    );
+    return back.length === 1 ? true : undefined;
+  });
+  await eventually('the second claim', async () => (speech.asked === 2 ? true : undefined));
+  line.lose();
+  await eventually('the repetition', async () => {
+    const told = await node.rows("SELECT FROM message_events WHERE msgid = $1 AND kind = 'speech-failed'", [msgid]);
+    return told.length === 2 ? true : undefined;
+  });
+  const claimed = () => node.rows('SELECT claimed_by FROM call_queue WHERE msgid = $1', [msgid]);
+  assert.deepEqual(await claimed(), [{ claimed_by: node.lease.epoch() }], 'after the repetition');
+  await afterLostClaim(node);
+  assert.deepEqual([speech.asked, await claimed()], [2, [{ claimed_by: node.lease.epoch() }]], 'it is no stray');
+  speech.release();
+  assert.equal((await node.final(msgid)).state, 'FarEnd');
+  assert.equal(node.telephone.calls.of(PHONE).length, 1);
+});
+
+/** Has the node free what it claimed and knows nothing of, as it does when the answer to a claim is lost. */
+async function afterLostClaim(node: VoiceNode): Promise<void> {
+  const other = await node.database.transaction(async (tx) => {
+    // The claim waits for this row, and its connection is cut while it does.
+    await tx.query({ name: 'hold-turn', text: 'SELECT 1 FROM call_turn FOR UPDATE' }, []);
+    const msgid = await node.sent(OTHER_PHONE);
+    await eventually('a claim that waits', async () => {
+      const cut = await node.rows(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%RECURSIVE waiting%'`,
+      );
+      return cut.length > 0 ? true : undefined;
+    });
+    return msgid;
+  });
+  await node.final(other);
+}
+
+/** Fails for the held text at first, and keeps what asks for it again waiting. */
+class HeldSpeech implements SpeechDriver {
+  asked = 0;
+  readonly #tone = toneSpeech(200);
+  readonly #held = Promise.withResolvers<void>();
+
+  async synthesize(request: Parameters<SpeechDriver['synthesize']>[0]): Promise<Int16Array> {
+    if (request.text !== HELD_TEXT) return this.#tone.synthesize(request);
+    this.asked += 1;
+    if (this.asked === 1) throw new SpeechFailure('crashed', 'the engine is broken');
+    if (this.asked === 2) await this.#held.promise;
+    return this.#tone.synthesize(request);
+  }
+
+  release(): void {
+    this.#held.resolve();
+  }
+
+  async stop(): Promise<void> {}
+}
