@@ -9,11 +9,15 @@
  *   shares an address with a guesser, and was never verified, gets in when a token has come back; the account's
  *   clients on other addresses are not touched at all, and from their first success on neither is this one.
  * - A guess known to be wrong costs no token, so a client with an old password does not lock out its neighbours; when
- *   it goes on and on its answers pause. Unknown accounts likewise.
- * - Two hashes run at once, accounts take turns, and what waits is bounded: beyond it 99998, which is no judgement.
+ *   it goes on and on its answers pause. Unknown accounts likewise; and from however many addresses they come, only so
+ *   many a second are answered without a pause.
+ * - Two hashes run at once (one, on two processors or fewer), accounts take turns, and what waits is bounded: beyond
+ *   it 99998, which is no judgement, and after a pause as well.
+ * - Answers that pause leave one after the other (refusal-line.ts), so guessers cannot keep the process busy with
+ *   refusals: answered at once over 1,500 connections they took all of its time.
  */
 import type { IncomingMessage } from 'node:http';
-import { setTimeout as pause } from 'node:timers/promises';
+import { availableParallelism } from 'node:os';
 import { verifyPassword } from '../base/password.ts';
 import type { Code } from '../domain/codes.ts';
 import { isWellFormedPassword, isWellFormedUsername } from '../domain/credentials.ts';
@@ -22,6 +26,7 @@ import { AddressList, type ClientAddresses, siteOf } from './client-address.ts';
 import { CredentialMemory } from './credential-memory.ts';
 import { GuessLimits } from './guess-limits.ts';
 import { HashQueue } from './hash-queue.ts';
+import { RefusalLine } from './refusal-line.ts';
 
 export type Authentication = { ok: true; account: Account } | { ok: false; code: Code };
 
@@ -30,9 +35,8 @@ const PAIR_LIMIT = { capacity: 10, refillMs: 6_000, maxKeys: MAX_KEYS };
 const SITE_LIMIT = { capacity: 50, refillMs: 1_000, maxKeys: MAX_KEYS };
 /** Failures that cost nothing, after which an address waits for its answers. */
 const REPEAT_LIMIT = { capacity: 50, refillMs: 500, maxKeys: MAX_KEYS };
-const PAUSE_MS = 2_000;
-/** Answers that pause at once; further failures are answered without a pause, and without a hash all the same. */
-const MAX_PAUSED = 1_000;
+/** The same for all addresses together. */
+const ALL_REPEATS_LIMIT = { capacity: 500, refillMs: 4, maxKeys: 1 };
 
 export type HashListener = (result: 'right' | 'wrong' | 'turned-away') => void;
 
@@ -41,8 +45,9 @@ export interface AuthenticatorServices {
   addresses: ClientAddresses;
   /** Called for each guess that reached the hashes. */
   onHash?: HashListener;
-  /** Only tests give one. */
+  /** Only tests give these. */
   pauseMs?: number;
+  processors?: number;
   verify?: (password: string, passwordHash: string) => Promise<boolean>;
 }
 
@@ -50,17 +55,20 @@ export class Authenticator {
   readonly #services: AuthenticatorServices;
   readonly #verify: (password: string, passwordHash: string) => Promise<boolean>;
   readonly #memory = new CredentialMemory();
-  readonly #hashes = new HashQueue();
+  readonly #hashes: HashQueue;
   readonly #underWay = new Map<string, Promise<boolean | undefined>>();
   readonly #pairs = new GuessLimits(PAIR_LIMIT);
   readonly #sites = new GuessLimits(SITE_LIMIT);
   readonly #repeats = new GuessLimits(REPEAT_LIMIT);
+  readonly #allRepeats = new GuessLimits(ALL_REPEATS_LIMIT);
   readonly #allowLists = new WeakMap<Account, AddressList>();
-  #paused = 0;
+  readonly #refusals: RefusalLine;
 
   constructor(services: AuthenticatorServices) {
     this.#services = services;
     this.#verify = services.verify ?? verifyPassword;
+    this.#hashes = new HashQueue({ processors: services.processors ?? availableParallelism() });
+    this.#refusals = new RefusalLine(services.pauseMs);
   }
 
   /** At once for an account in memory whose credential was verified, else by a promise. Never rejects but for faults. */
@@ -88,7 +96,7 @@ export class Authenticator {
       return refuse('99999');
     }
     if (account !== undefined) return this.#checkPassword(account, password, request);
-    return this.#refuseRepeated('00011', siteOf(this.#services.addresses.of(request)));
+    return this.#refuseRepeated('00011', request);
   }
 
   #checkPassword(
@@ -107,18 +115,18 @@ export class Authenticator {
     request: IncomingMessage,
   ): Promise<Authentication> {
     const site = siteOf(this.#services.addresses.of(request));
-    if (this.#memory.isWrong(guess.key, account.passwordHash)) return this.#refuseRepeated('00012', site);
+    if (this.#memory.isWrong(guess.key, account.passwordHash)) return this.#refuseRepeated('00012', request);
     // The same guess at the same time is one guess, and costs one hash.
     const turn = guess.key + account.passwordHash;
     let verdict = this.#underWay.get(turn);
     if (verdict === undefined) {
       const pair = `${account.accountId} ${site}`;
-      if (!this.#takeTokens(pair, site)) return this.#refuseAfterPause('00012');
+      if (!this.#takeTokens(pair, site)) return this.#refuseAfterPause('00012', request);
       verdict = this.#hash(account, guess, { pair, site }).finally(() => this.#underWay.delete(turn));
       this.#underWay.set(turn, verdict);
     }
     const isRight = await verdict;
-    if (isRight === undefined) return refuse('99998');
+    if (isRight === undefined) return this.#refuseAfterPause('99998', request);
     return isRight ? this.#checkPermissions(account, request) : refuse('00012');
   }
 
@@ -161,15 +169,15 @@ export class Authenticator {
     return address !== undefined && list.has(address);
   }
 
-  #refuseRepeated(code: Code, site: string): Authentication | Promise<Authentication> {
-    return this.#repeats.take(site, performance.now()) ? refuse(code) : this.#refuseAfterPause(code);
+  #refuseRepeated(code: Code, request: IncomingMessage): Authentication | Promise<Authentication> {
+    const nowMs = performance.now();
+    const site = siteOf(this.#services.addresses.of(request));
+    const isAtOnce = this.#repeats.take(site, nowMs) && this.#allRepeats.take('', nowMs);
+    return isAtOnce ? refuse(code) : this.#refuseAfterPause(code, request);
   }
 
-  async #refuseAfterPause(code: Code): Promise<Authentication> {
-    if (this.#paused >= MAX_PAUSED) return refuse(code);
-    this.#paused++;
-    await pause(this.#services.pauseMs ?? PAUSE_MS, undefined, { ref: false });
-    this.#paused--;
+  async #refuseAfterPause(code: Code, request: IncomingMessage): Promise<Authentication> {
+    await this.#refusals.wait(request.socket);
     return refuse(code);
   }
 }

@@ -8,6 +8,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 export interface GuessPlan {
   readonly port: number;
   readonly tries: number;
+  /** What its passwords begin with: one that was guessed before is another case. */
+  readonly prefix: string;
   readonly usernames: readonly string[];
   /** How many client addresses the guesses come from. */
   readonly addresses: number;
@@ -40,7 +42,7 @@ async function guess(plan: GuessPlan): Promise<GuessReport> {
 function tryOnce(plan: GuessPlan, agent: Agent, index: number): Promise<string> {
   const username = plan.usernames[index % plan.usernames.length] ?? '';
   const site = index % plan.addresses;
-  const query = new URLSearchParams({ username, password: `guess-${index}`, checkpoint: 'Y' });
+  const query = new URLSearchParams({ username, password: `${plan.prefix}-${index}`, checkpoint: 'Y' });
   return new Promise((resolve) => {
     const asked = request({
       agent,

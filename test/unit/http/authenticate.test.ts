@@ -38,12 +38,13 @@ class Guarded {
   readonly accounts: Map<string, Account>;
   readonly authenticator: Authenticator;
 
-  constructor(accounts: Account[], pauseMs: number) {
+  constructor(accounts: Account[], pauseMs: number, processors = 4) {
     this.accounts = new Map(accounts.map((known) => [known.username, known]));
     this.authenticator = new Authenticator({
       accounts: { find: (username) => this.accounts.get(username) ?? Promise.resolve(undefined) },
       addresses: new ClientAddresses({ trustedProxies: [] }),
       pauseMs,
+      processors,
       verify: async (password, passwordHash) => {
         this.order.push(passwordHash);
         this.mostRunning = Math.max(this.mostRunning, ++this.running);
@@ -59,8 +60,12 @@ class Guarded {
   }
 
   ask(username: string, password: string, from = HOME): Authentication | Promise<Authentication> {
-    const request = { socket: { remoteAddress: from }, headers: {} } as unknown as IncomingMessage;
-    return this.authenticator.authenticate(username, password, request);
+    return this.askOver({ remoteAddress: from }, username, password);
+  }
+
+  /** @param socket the connection, as far as it is looked at */
+  askOver(socket: object, username: string, password: string): Authentication | Promise<Authentication> {
+    return this.authenticator.authenticate(username, password, { socket, headers: {} } as unknown as IncomingMessage);
   }
 
   async codeOf(username: string, password: string, from = HOME): Promise<string> {
@@ -107,13 +112,20 @@ test('a change of password forgets the old one, and what was wrong may be right 
   assert.equal(guarded.hashes, 2);
 });
 
-test('at most two hashes run at once', async () => {
-  const accounts = ['a', 'bb', 'ccc', 'dddd', 'eeeee'].map((username) => account(username));
-  const guarded = new Guarded(accounts, LONG_PAUSE_MS);
-  await Promise.all(accounts.map(({ username }) => guarded.codeOf(username, RIGHT)));
-  assert.equal(guarded.mostRunning, 2);
-  assert.equal(guarded.hashes, 5);
-});
+for (const [processors, most] of [
+  [1, 1],
+  [2, 1],
+  [3, 2],
+  [64, 2],
+] as const) {
+  test(`on ${processors} processors at most ${most} hashes run at once`, async () => {
+    const accounts = ['a', 'bb', 'ccc', 'dddd', 'eeeee'].map((username) => account(username));
+    const guarded = new Guarded(accounts, LONG_PAUSE_MS, processors);
+    await Promise.all(accounts.map(({ username }) => guarded.codeOf(username, RIGHT)));
+    assert.equal(guarded.mostRunning, most);
+    assert.equal(guarded.hashes, 5);
+  });
+}
 
 test('after ten wrong guesses a client’s guesses at that account are not hashed, and answered after a pause', async () => {
   const guarded = new Guarded([account('test'), account('other')], LONG_PAUSE_MS);
@@ -159,13 +171,30 @@ test('failures that cost nothing are answered after a pause when there are many'
   assert.equal(await guarded.codeOf('test', RIGHT), '00000', 'a right password from the same address');
 });
 
-test('a flood of guesses at one account does not keep another from its hash', async () => {
-  const guarded = new Guarded([account('victim'), account('other')], LONG_PAUSE_MS);
+test('however many addresses unknown accounts come from, only so many are answered at once', async () => {
+  const guarded = new Guarded([], LONG_PAUSE_MS);
+  const startedMs = performance.now();
+  let answered = 0;
+  const answers = Array.from({ length: 2_000 }, (_, index) =>
+    guarded.codeOf(`nobody${index}`, RIGHT, `198.51.${index >> 8}.${index & 255}`).then(() => answered++),
+  );
+  await Promise.race([Promise.all(answers), new Promise((resolve) => setTimeout(resolve, 20))]);
+  const most = 501 + (performance.now() - startedMs) / 4;
+  assert.ok(answered >= 500 && answered <= most, `${answered} answers, at most ${most}`);
+});
+
+test('a flood of guesses at one account does not keep another from its hash, and is turned away slowly', async () => {
+  const guarded = new Guarded([account('victim'), account('other')], 100);
   const { promise, resolve } = Promise.withResolvers<void>();
   guarded.gate = promise;
-  const flood = Array.from({ length: 300 }, (_, index) =>
-    guarded.codeOf('victim', `guess-${index}`, `198.51.${Math.floor(index / 5)}.1`),
-  );
+  const startedMs = performance.now();
+  const turnedAway: number[] = [];
+  const guessFrom = async (index: number): Promise<string> => {
+    const code = await guarded.codeOf('victim', `guess-${index}`, `198.51.${Math.floor(index / 5)}.1`);
+    if (code === '99998') turnedAway.push(performance.now() - startedMs);
+    return code;
+  };
+  const flood = Array.from({ length: 300 }, (_, index) => guessFrom(index));
   const other = guarded.codeOf('other', RIGHT);
   resolve();
   assert.equal(await other, '00000');
@@ -173,6 +202,22 @@ test('a flood of guesses at one account does not keep another from its hash', as
   assert.ok(place <= 3, `${place} hashes came first`);
   const codes = new Set(await Promise.all(flood));
   assert.deepEqual(codes, new Set(['00012', '99998']));
+  assert.ok(guarded.hashes < 20, `${guarded.hashes} hashes`);
+  // A timer may be a millisecond early, not more.
+  assert.ok((turnedAway[0] ?? 0) >= 99, `the first after ${turnedAway[0]} ms`);
+  assert.ok((turnedAway.at(-1) ?? 0) >= 99 + 2 * (turnedAway.length - 1), `the last after ${turnedAway.at(-1)} ms`);
+});
+
+test('a connection that guesses on while its refusal waits is closed, and others from there are not', async () => {
+  const guarded = new Guarded([account('test')], LONG_PAUSE_MS);
+  for (let guess = 0; guess < 10; guess++) await guarded.codeOf('test', `wrong-${guess}`);
+  let closed = 0;
+  const [hasty, patient] = [0, 1].map(() => ({ remoteAddress: HOME, destroy: () => closed++ })) as [object, object];
+  assert.equal(await isAnsweredAtOnce(guarded.askOver(hasty, 'test', 'guess-1')), false);
+  assert.equal(await isAnsweredAtOnce(guarded.askOver(patient, 'test', 'guess-2')), false);
+  assert.equal(closed, 0);
+  await guarded.askOver(hasty, 'test', 'guess-3');
+  assert.equal(closed, 1);
 });
 
 test('00040, 00041 and 00030 come after the password, in this order', async () => {
