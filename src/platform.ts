@@ -223,7 +223,7 @@ async function openDatabase(config: Config, clock: FollowingClock, log: Logger, 
     const running = embedded;
     stops.add(() => running.stop());
   }
-  const url = config.databaseUrl ?? embedded?.url ?? '';
+  const url = config.databaseUrl ?? embedded?.localUrl ?? '';
   await migrate(url);
   const database = new Database(url, { keys: await openSecretKeys(config) });
   stops.add(() => database.stop());

@@ -74,8 +74,11 @@ export function receiptDateToMs(value: string, utcOffsetMinutes: number): number
 /** YYYYMMDDhhmmss read as UTC. */
 function localMs(digits: string): number | undefined {
   const part = (start: number, length: number): number => Number(digits.slice(start, start + length));
-  const ms = Date.UTC(part(0, 4), part(4, 2) - 1, part(6, 2), part(8, 2), part(10, 2), part(12, 2));
-  return compactDate(ms) === digits ? ms : undefined;
+  const [month, day, hour, minute, second] = [part(4, 2), part(6, 2), part(8, 2), part(10, 2), part(12, 2)];
+  if (month < 1 || month > 12 || hour > 23 || minute > 59 || second > 59) return undefined;
+  const ms = Date.UTC(part(0, 4), month - 1, day, hour, minute, second);
+  // No day 0 and no February 30th: such days are another month's.
+  return new Date(ms).getUTCDate() === day ? ms : undefined;
 }
 
 function compactDate(ms: number): string {

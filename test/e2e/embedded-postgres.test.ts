@@ -78,6 +78,40 @@ test('a database is made, keeps its rows over a restart, and its files are for i
   await second.stop();
 });
 
+test('the platform reaches it over a socket of its owner alone, and over TCP where its path would be too long', async () => {
+  const postgres = await startEmbeddedPostgres({ dataDir, log });
+  const [socket] = (await readdir(join(dataDir, 'postgres'))).filter((name) => /^\.s\.PGSQL\.\d+$/.test(name));
+  assert.equal((await stat(join(dataDir, 'postgres', socket ?? ''))).mode & 0o077, 0);
+  assert.equal(await queryValue(postgres.localUrl, 'SELECT inet_client_addr()'), null);
+  assert.equal(await queryValue(postgres.url, 'SELECT host(inet_client_addr())'), '127.0.0.1');
+  await assert.rejects(queryValue(postgres.localUrl.replace(/:[^:@]+@/, ':guess@'), 'SELECT 1'), { code: '28P01' });
+  await postgres.stop();
+
+  const deepDir = join(dataDir, 'd'.repeat(100));
+  const deep = await startEmbeddedPostgres({ dataDir: deepDir, log });
+  assert.equal(deep.localUrl, deep.url);
+  assert.equal(await queryValue(deep.localUrl, 'SELECT 1'), 1);
+  await deep.stop();
+});
+
+test('a socket that a killed server left, whose process id somebody else has now, does not stop the start', async () => {
+  const first = await startEmbeddedPostgres({ dataDir, log });
+  const port = new URL(first.url).port;
+  await first.stop();
+  const { uid, gid } = await stat(join(dataDir, 'postgres'));
+  const somebody = spawn('sleep', ['60'], { uid, gid, stdio: 'ignore' });
+  try {
+    const path = join(dataDir, 'postgres', `.s.PGSQL.${port}`);
+    await writeFile(path, '');
+    await writeFile(`${path}.lock`, `${somebody.pid}\n`, { mode: 0o644 });
+    const next = await startEmbeddedPostgres({ dataDir, port: Number(port), log });
+    assert.equal(await queryValue(next.localUrl, 'SELECT inet_client_addr()'), null);
+    await next.stop();
+  } finally {
+    somebody.kill('SIGKILL');
+  }
+});
+
 test('a wrong password is refused', async () => {
   const postgres = await startEmbeddedPostgres({ dataDir, log });
   const wrong = new URL(postgres.url);
