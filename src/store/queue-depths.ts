@@ -32,7 +32,7 @@ SELECT o.name AS operator,
        greatest(coalesce(extract(epoch FROM to_timestamp($1 / 1000.0) - (
          SELECT min(accepted_at) FROM (
            SELECT q.accepted_at FROM queue q WHERE q.operator_id = o.operator_id
-           ORDER BY q.operator_id, q.rank, q.msgid LIMIT ${HEAD_ROWS}
+           ORDER BY q.operator_id, q.rank LIMIT ${HEAD_ROWS}
          ) AS head
        )), 0), 0)::float8 AS "headAgeSeconds"
 FROM operators o`,

@@ -80,7 +80,7 @@ WITH picked AS MATERIALIZED (
   SELECT msgid, rank FROM queue
   WHERE operator_id = $2 AND rank >= $3 AND claimed_by IS NULL
     AND ${LIVING_EPOCH('$1')} IS NOT NULL
-  ORDER BY operator_id, rank, msgid
+  ORDER BY operator_id, rank
   LIMIT $4
   FOR UPDATE SKIP LOCKED
 ), handed AS (
@@ -286,7 +286,7 @@ const PARTLY_QUEUED: Statement = {
   name: 'waiting-for-operator',
   text: `SELECT msgid, mobile, rank FROM queue
          WHERE operator_id = $1 AND rank > $2 AND claimed_by IS NULL AND sent_mask = 0
-         ORDER BY operator_id, rank, msgid LIMIT $3`,
+         ORDER BY operator_id, rank LIMIT $3`,
 };
 
 /** Messages that wait for an operator and could go to another one, in order, after `afterRank`. */

@@ -142,7 +142,23 @@ after(async () => {
 const LARGE =
   /(queue|deferred|in_flight|outbox|accounts|ledger|long_messages|messages_\d+|message_events_\d+|calls_\d+|call_recordings|call_ranks)/;
 /** Often empty when they are vacuumed, and full a moment later. */
-const OFTEN_EMPTY = /Index (?:Only )?Scan using \S+ on (?:queue|call_queue|deferred|in_flight|outbox)\b/;
+const OFTEN_EMPTY = /Index (?:Only )?Scan using (\S+) on (?:queue|call_queue|deferred|in_flight|outbox)\b/;
+/** Without a condition on its first column an index is read from end to end, Index Cond or not. */
+const FIRST_COLUMNS: Readonly<Record<string, string>> = {
+  queue_order: 'operator_id',
+  deferred_due: 'due_at',
+  in_flight_pkey: 'operator_message_id',
+  in_flight_unknown: 'mobile',
+  outbox_open: 'next_at',
+  outbox_parked: 'host',
+  call_queue_order: 'account_id',
+};
+
+/** Whether the line, with the condition that follows it, looks rows up by the first column of an index. */
+function looksUp(line: string, condition: string): boolean {
+  const index = OFTEN_EMPTY.exec(line)?.[1] ?? '';
+  return /Index Cond/.test(condition) && condition.includes(FIRST_COLUMNS[index] ?? '');
+}
 
 /** The lines of the statements' plans, each with the one after it. */
 async function planLines(
@@ -188,7 +204,7 @@ describe('after a vacuum that left one row', () => {
     // Beside each row of a batch it would be read again: with thousands in it that takes seconds (store/keyed).
     test(`the plan of «${name}» looks each row up by its key`, async () => {
       for (const { line, next, plan } of await planLines(run)) {
-        assert.ok(!OFTEN_EMPTY.test(line) || /Index Cond/.test(next) || WALKS.has(name), plan);
+        assert.ok(!OFTEN_EMPTY.test(line) || looksUp(line, next) || WALKS.has(name), plan);
       }
     });
   }
