@@ -57,7 +57,6 @@ export const CONFIG_DEFAULTS = {
   SIMULATOR_RECEIPT_DELAY_MS: '200',
   SIMULATOR_THROTTLE: '0',
   SIMULATOR_ERROR_RATE: '0',
-  TEST_CLOCK: 'no',
 } as const;
 
 export type ConfigVariable = keyof typeof CONFIG_DEFAULTS;
@@ -93,7 +92,6 @@ export interface Config {
   readonly callbackConcurrencyPerHost: number;
   readonly voice: VoiceConfig;
   readonly sandboxPublic: boolean;
-  readonly testClock: boolean;
   readonly simulator: SimulatorConfig;
 }
 
@@ -164,7 +162,6 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): LoadedConfig {
     callbackConcurrencyPerHost: reader.integer('CALLBACK_CONCURRENCY_PER_HOST', 1, 10_000),
     voice: readVoice(reader),
     sandboxPublic: reader.boolean('SANDBOX_PUBLIC'),
-    testClock: reader.boolean('TEST_CLOCK'),
     simulator: {
       enabled,
       smscPort: reader.port('SMSC_PORT'),

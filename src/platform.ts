@@ -44,6 +44,7 @@ const SIMULATOR_HOST = '127.0.0.1';
 const SIMULATOR_SYSTEM_ID = 'feige';
 const SIMULATOR_PASSWORD = 'simulate';
 const METRICS_HOST = '127.0.0.1';
+const EMBEDDED_DATABASE_HOST = '127.0.0.1';
 
 export interface Platform {
   readonly addresses: {
@@ -92,7 +93,7 @@ async function start(config: Config, log: Logger, stops: StopList): Promise<Plat
   const metrics = createMetrics();
   stops.add(async () => metrics.stop());
   const clock = new FollowingClock();
-  const database = await openDatabase(config, clock, log, stops);
+  const { database, ports } = await openDatabase(config, clock, log, stops);
   const simulator = config.simulator.enabled ? await startSandbox(config, database, clock, log, stops) : undefined;
   const locked = simulator ? [] : await leaveSandbox(database);
   if (locked.length > 0) log.warn({ accounts: locked }, 'demo accounts are locked while the simulator is off');
@@ -110,7 +111,7 @@ async function start(config: Config, log: Logger, stops: StopList): Promise<Plat
     },
   });
   const accounts = new AccountDirectory({ database });
-  const listeners: Listener[] = [];
+  const listeners: Listener[] = [...ports, ...(simulator?.ports ?? [])];
   const rules = new AddressRules({ allow: config.callbackAllow, platformListeners: () => listeners });
   const client = new OutgoingClient({ rules });
   const callbacks = new CallbackDelivery({
@@ -163,7 +164,8 @@ async function start(config: Config, log: Logger, stops: StopList): Promise<Plat
   // Together: each may need seconds for what is under way.
   stops.add(() => Promise.all([sms.stop(), voice.stop()]));
   await sms.start();
-  await voice.start();
+  const { tcpPort } = await voice.start();
+  if (tcpPort !== undefined) listeners.push({ address: config.voice.bindAddress, port: tcpPort });
   accounts.start();
   stops.add(() => accounts.stop());
 
@@ -197,7 +199,7 @@ async function start(config: Config, log: Logger, stops: StopList): Promise<Plat
     simulator?.telephone.calls.stop();
   });
   const addresses = await listen({ config, clock, http, metrics, stops, log, keys: database.keys });
-  listeners.push(...addresses.listeners, ...(simulator?.ports ?? []));
+  listeners.push(...addresses.listeners);
   up = true;
   stops.add(async () => {
     http.announceStop();
@@ -216,7 +218,12 @@ async function start(config: Config, log: Logger, stops: StopList): Promise<Plat
   };
 }
 
-async function openDatabase(config: Config, clock: FollowingClock, log: Logger, stops: StopList): Promise<Database> {
+async function openDatabase(
+  config: Config,
+  clock: FollowingClock,
+  log: Logger,
+  stops: StopList,
+): Promise<{ database: Database; ports: readonly Listener[] }> {
   let embedded: EmbeddedPostgres | undefined;
   if (config.databaseUrl === undefined) {
     embedded = await startEmbeddedPostgres({ dataDir: config.dataDir, log });
@@ -233,7 +240,7 @@ async function openDatabase(config: Config, clock: FollowingClock, log: Logger, 
   await keeper.start();
   stops.add(() => keeper.stop());
   await sealPlainPasswords(database, log);
-  return database;
+  return { database, ports: embedded ? [{ address: EMBEDDED_DATABASE_HOST, port: embedded.port }] : [] };
 }
 
 async function startSandbox(

@@ -1,6 +1,6 @@
 /**
  * The one place that reads the wall clock. Every node follows the database's clock, so that two nodes
- * agree on what is due; a test can shift the database's clock row and every process moves with it.
+ * agree on what is due. A test moves them all by the one row of `clock_shift`; no setting or command does.
  */
 export interface Clock {
   /** Whole milliseconds since the epoch, UTC, as the database sees it. */

@@ -1,4 +1,4 @@
-/** `feige simulate`: the simulated operator as a process of its own, until a signal stops it. */
+/** `feige simulate`: the simulated operator, and the telephones if asked for, as a process of their own until a signal. */
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
@@ -15,6 +15,7 @@ interface SimulateOptions extends JsonOption {
   host: string;
   smscPort?: number;
   httpPort: number;
+  sipPort?: number;
   dataDir?: string;
   systemId?: string;
   password?: string;
@@ -27,12 +28,18 @@ interface SimulateOptions extends JsonOption {
 export function simulateCommand(): Command {
   const milliseconds = wholeNumber(0, MAX_DELAY_MS);
   return new Command('simulate')
-    .option('--host <address>', 'where both ports listen', '127.0.0.1')
+    .option('--host <address>', 'where all ports listen', '127.0.0.1')
     .addOption(new Option('--smsc-port <port>', 'SMPP; SMSC_PORT unless given').argParser(wholeNumber(0, MAX_PORT)))
     .addOption(
       new Option('--http-port <port>', 'the handsets; 0 takes any free port')
         .argParser(wholeNumber(0, MAX_PORT))
         .default(0),
+    )
+    .addOption(
+      new Option(
+        '--sip-port <port>',
+        'the telephones, UDP and TCP; none unless given, 0 takes any free port',
+      ).argParser(wholeNumber(0, MAX_PORT)),
     )
     .option('--data-dir <directory>', 'where its journal lies; DATA_DIR/simulator unless given')
     .option('--system-id <text>', 'the system_id that binds have to give; feige unless given')
@@ -64,7 +71,7 @@ async function run(options: SimulateOptions): Promise<void> {
   const { createLogger } = await import('../base/log.ts');
   const { FollowingClock } = await import('../base/clock.ts');
   const { runSimulator } = await import('../simulator/process.ts');
-  const { host, httpPort, systemId, password } = options;
+  const { host, httpPort, sipPort, systemId, password } = options;
   const port = options.smscPort ?? config.simulator.smscPort;
   // Standard output holds what --json promises and nothing else.
   const log = createLogger({ level: config.logLevel, destination: process.stderr });
@@ -81,20 +88,23 @@ async function run(options: SimulateOptions): Promise<void> {
     receiptDelayMs: options.receiptDelayMs ?? config.simulator.receiptDelayMs,
     throttlePerSecond: options.throttle ?? config.simulator.throttleSegmentsPerSecond,
     errorRate: options.errorRate ?? config.simulator.errorRate,
+    ...(sipPort !== undefined && { sipPort }),
     ...(systemId !== undefined && { systemId }),
     ...(password !== undefined && { password }),
   }).catch((error: unknown) => {
     const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
     if (!isTaken) throw error;
     throw new CommandFailure(
-      `${error.message}; a platform's own simulator listens on SMSC_PORT, give another --smsc-port`,
+      `${error.message}; a platform's own simulator listens on SMSC_PORT and TELEPHONE_PORT, give another --smsc-port or --sip-port`,
     );
   });
   const { smppPort } = simulator;
   const handsets = `http://${host.includes(':') ? `[${host}]` : host}:${simulator.httpPort}/simulator/handsets/`;
-  print(options, { host, smppPort, httpPort: simulator.httpPort, handsets }, () =>
+  const telephones = simulator.sipPort ?? null;
+  print(options, { host, smppPort, httpPort: simulator.httpPort, sipPort: telephones, handsets }, () =>
     pairs([
       ['SMPP', `${host}:${smppPort}`],
+      ...(telephones === null ? [] : [['SIP', `${host}:${telephones}`] as const]),
       ['handsets', `${handsets}0911222333/messages`],
     ]),
   );

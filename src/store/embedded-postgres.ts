@@ -70,6 +70,8 @@ export interface EmbeddedPostgres {
   readonly processId: number;
   /** Whether it was left running by a process that died. */
   adopted: boolean;
+  /** Of `url`; a server that is started again takes the same. */
+  readonly port: number;
   /** Stops the server and gives the data directory free. Clients should have left before. */
   stop(): Promise<void>;
 }
@@ -119,6 +121,7 @@ export async function startEmbeddedPostgres(options: {
         return running.server.processId;
       },
       adopted: adopted !== undefined,
+      port: running.note.port,
       stop: async () => {
         await watch.stop();
         await stopServer(running.server, options.log);

@@ -8,6 +8,7 @@ import type { Logger } from '../base/log.ts';
 import { Periodic } from '../base/periodic.ts';
 import type { AddressRules } from '../outgoing/address-rules.ts';
 import { LocalAddresses } from '../sip/local-addresses.ts';
+import type { BoundPorts } from '../sip/transport.ts';
 import { SipUserAgent } from '../sip/user-agent.ts';
 import { dropUnusedRecordings } from '../store/call-recordings.ts';
 import type { SettledCall } from '../store/call-settlement.ts';
@@ -141,14 +142,15 @@ export class VoicePipeline {
     });
   }
 
-  /** Rejects when a port is taken; stop it then, too. */
-  async start(): Promise<void> {
+  /** Gives the ports that SIP listens on. Rejects when one is taken; stop it then, too. */
+  async start(): Promise<BoundPorts> {
     await this.#media.start();
-    await this.#agent.start();
+    const ports = await this.#agent.start();
     await this.#directory.start();
     this.#takeOver.start();
     this.#dispatch.start();
     this.#cleaner.start();
+    return ports;
   }
 
   /** How evenly RTP packets leave. */

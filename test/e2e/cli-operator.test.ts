@@ -54,6 +54,26 @@ async function feige(...args: string[]): Promise<{ exitCode: number | null; stdo
   return { exitCode: await promise, stdout, stderr };
 }
 
+/** `feige simulate` with these options, and the document it prints once it is up. */
+async function startSimulator<Document>(
+  ...options: string[]
+): Promise<{ simulator: ChildProcess; document: Document }> {
+  const simulator = start(['simulate', '--smsc-port', '0', ...options, '--json']);
+  assert.ok(simulator.stdout);
+  let document = '';
+  for await (const line of createInterface({ input: simulator.stdout })) {
+    document += line;
+    if (line === '}') break;
+  }
+  return { simulator, document: JSON.parse(document) as Document };
+}
+
+async function endSimulator(simulator: ChildProcess): Promise<void> {
+  const ended = once(simulator, 'exit');
+  simulator.kill('SIGTERM');
+  assert.deepEqual(await ended, [0, null]);
+}
+
 async function json(...args: string[]): Promise<unknown> {
   const { exitCode, stdout, stderr } = await feige(...args, '--json');
   assert.equal(exitCode, 0, stderr);
@@ -145,15 +165,15 @@ test('an operator that messages wait for stays, disabled', async () => {
 
 test('operator test binds to a simulated operator and reports it; its handsets answer', async () => {
   const credentials = ['--system-id', 'feige', '--password', 'pass-word'];
-  const simulator = start(['simulate', '--smsc-port', '0', '--data-dir', directory, ...credentials, '--json']);
+  const { simulator, document } = await startSimulator<{ smppPort: number; sipPort: null; handsets: string }>(
+    '--data-dir',
+    directory,
+    ...credentials,
+  );
   try {
-    assert.ok(simulator.stdout);
-    let document = '';
-    for await (const line of createInterface({ input: simulator.stdout })) {
-      document += line;
-      if (line === '}') break;
-    }
-    const { smppPort, handsets } = JSON.parse(document) as { smppPort: number; handsets: string };
+    const { smppPort, sipPort, handsets } = document;
+    assert.equal(sipPort, null, 'no telephones unless asked for');
+    assert.equal((await fetch(`${handsets}0911222333/calls`)).status, 404);
     assert.deepEqual(await (await fetch(`${handsets}0911222333/messages`)).json(), []);
 
     await json('operator', 'add', 'sim', ...BIND, '--port', String(smppPort));
@@ -181,11 +201,31 @@ test('operator test binds to a simulated operator and reports it; its handsets a
     assert.equal(taken.exitCode, 1);
     assert.match(taken.stderr, /EADDRINUSE.*give another --smsc-port/);
   } finally {
-    const ended = once(simulator, 'exit');
-    simulator.kill('SIGTERM');
-    assert.deepEqual(await ended, [0, null]);
+    await endSimulator(simulator);
   }
   const nobody = await feige('operator', 'test', 'sim');
   assert.equal(nobody.exitCode, 1);
   assert.match(nobody.stdout, /failed after .*ECONNREFUSED/);
+});
+
+test('a simulated operator has telephones when it is given a port for them; trunk test reaches them', async () => {
+  const { simulator, document } = await startSimulator<{ sipPort: number; handsets: string }>(
+    '--sip-port',
+    '0',
+    '--data-dir',
+    join(directory, 'with-telephones'),
+  );
+  try {
+    const { sipPort, handsets } = document;
+    await json('trunk', 'add', 'phones', '--host', '127.0.0.1', '--port', String(sipPort));
+    const report = await feige('trunk', 'test', 'phones');
+    assert.equal(report.exitCode, 0, report.stdout + report.stderr);
+    assert.deepEqual(await (await fetch(`${handsets}0911222333/calls`)).json(), []);
+
+    const taken = await feige('simulate', '--smsc-port', '0', '--sip-port', String(sipPort));
+    assert.equal(taken.exitCode, 1);
+    assert.match(taken.stderr, /EADDRINUSE.*give another --smsc-port or --sip-port/);
+  } finally {
+    await endSimulator(simulator);
+  }
 });

@@ -7,13 +7,14 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { DEMO_ACCOUNTS } from '../../src/store/demo-accounts.ts';
 import { makeDataDir, type PlatformProcess, startPlatformProcess } from '../harness/platform-process.ts';
+import { skipIf } from '../harness/prerequisite.ts';
 import { eventually } from '../harness/sms-node.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PAGES = ['README.md', 'README.zh-TW.md'];
 const DOCUMENTS = [...PAGES, 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs/production.md', 'docs/reference/api.md'];
 const COMMAND_TIMEOUT_MS = 20_000;
-const NO_CURL = spawnSync('curl', ['--version']).error === undefined ? false : 'there is no curl on this machine';
+const NO_CURL = skipIf(spawnSync('curl', ['--version']).error && 'there is no curl on this machine');
 
 interface Step {
   command: string;

@@ -6,6 +6,7 @@ import { migrate } from '../../src/store/migrate.ts';
 import { type Campaign, type Comparison, faultsOf } from '../harness/campaign.ts';
 import { startSurroundings } from '../harness/operated-platform.ts';
 import { makeDataDir, type PlatformProcess, startPlatformProcess } from '../harness/platform-process.ts';
+import { skipIf } from '../harness/prerequisite.ts';
 import { findPostgres, type PostgresPair, startPostgresPair } from './postgres-pair.ts';
 
 const PER_SECOND = 150;
@@ -21,7 +22,7 @@ const SENT_BEFORE_IS_BEGUN_MS = 3_000;
 const FOUND_WITHIN_MS = 8_000;
 
 const bin = await findPostgres();
-const skip = bin === undefined && 'PostgreSQL is not installed: apt-get install postgresql';
+const skip = skipIf(bin === undefined && 'PostgreSQL is not installed: scripts/install-peers.sh');
 
 interface Trial {
   readonly comparison: Comparison;

@@ -1,11 +1,13 @@
 /**
  * A file system of the test's own for the database, so that its disk can be full without anybody else's being so: an
- * ext4 image on a loop device. Only root can mount one; elsewhere the database lies in a plain directory that never fills.
+ * ext4 image on a loop device. Only root can mount one; elsewhere the database lies in a plain directory that never fills,
+ * and on CI that is an error.
  */
 import { execFile } from 'node:child_process';
 import { mkdir, open, rm, statfs, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { skipIf } from '../harness/prerequisite.ts';
 
 const run = promisify(execFile);
 const MIB = 1_048_576;
@@ -33,6 +35,7 @@ export async function makeDatabaseVolume(directory: string, seconds: number): Pr
   const notMounted = await mount(image, path, BASE_MIB + seconds * MIB_A_SECOND).catch((error: unknown) =>
     error instanceof Error ? (error.message.split('\n')[0] ?? 'unknown') : String(error),
   );
+  skipIf(notMounted !== undefined && `the disk of the database cannot be filled: ${notMounted}`);
   const ballast = join(path, 'ballast');
   return {
     path,

@@ -32,7 +32,7 @@ let platform: PlatformProcess;
 before(async () => {
   database = await createTestDatabase();
   directory = await makeDataDir();
-  const env = { DATABASE_URL: database.url, SIMULATOR: 'on', SPEECH: 'off' };
+  const env = { DATABASE_URL: database.url, SIMULATOR: 'on' };
   platform = await startPlatformProcess({ dataDir: directory.path, env });
 });
 after(async () => {

@@ -40,7 +40,6 @@ test('an empty environment is the laptop: embedded database, simulator, loopback
   assert.equal(config.simulator.smscPort, 2775);
   assert.equal(config.receiptGraceSeconds, 3600);
   assert.equal(config.refundUndelivered, false);
-  assert.equal(config.testClock, false);
   assert.deepEqual(config.callbackAllow, ['127.0.0.0/8', '::1/128']);
 });
 
@@ -62,10 +61,11 @@ test('every mistake is named in one go', () => {
 });
 
 test('switches take the usual words in any case, and nothing else', () => {
-  for (const word of ['on', 'yes', 'true', '1', 'Yes']) assert.equal(load({ TEST_CLOCK: word }).testClock, true, word);
+  for (const word of ['on', 'yes', 'true', '1', 'Yes'])
+    assert.equal(load({ REFUND_UNDELIVERED: word }).refundUndelivered, true, word);
   for (const word of ['off', 'no', 'false', '0', 'OFF'])
-    assert.equal(load({ TEST_CLOCK: word }).testClock, false, word);
-  assertRefused({ TEST_CLOCK: 'maybe' }, 'TEST_CLOCK');
+    assert.equal(load({ REFUND_UNDELIVERED: word }).refundUndelivered, false, word);
+  assertRefused({ REFUND_UNDELIVERED: 'maybe' }, 'REFUND_UNDELIVERED');
   assertRefused({ SIMULATOR: 'perhaps', DATABASE_URL }, 'SIMULATOR');
 });
 
