@@ -2,6 +2,7 @@
  * query_sm (SMPP 3.4 §4.8) for segments whose receipt never came, at operators that support it: asked once, when
  * waiting is over. The answer goes the way of a receipt; without one the segment is given up as it would have been.
  */
+import { sourceAddressOf } from '../domain/source-address.ts';
 import { stateOfMessageState } from '../domain/states.ts';
 import { parseSmppTime } from '../smpp/validity.ts';
 import type { QueryResult } from '../smpp/session.ts';
@@ -44,10 +45,8 @@ export class AskOperator {
     const settings = this.#options.directory.find(segment.operatorId)?.settings;
     const link = this.#options.dispatch.find(segment.operatorId)?.anyLink();
     if (!settings || !link) return;
-    const digits = segment.sourceAddress ?? settings.sourceAddress;
-    link.query(segment.id, { ton: settings.sourceTon, npi: settings.sourceNpi, digits }, (result) =>
-      this.#answered(segment, result, nowMs),
-    );
+    const source = sourceAddressOf(segment.sourceAddress ?? undefined, settings);
+    link.query(segment.id, source, (result) => this.#answered(segment, result, nowMs));
   }
 
   #answered(segment: AskedSegment, result: QueryResult, nowMs: number): void {

@@ -5,6 +5,7 @@
 import { encodeSegments, type WireSegment } from '../gsm/segments.ts';
 import type { OperatorSettings } from '../domain/operator-settings.ts';
 import { displayMobile } from '../domain/phone-number.ts';
+import { sourceAddressOf } from '../domain/source-address.ts';
 import { type RefusalMeaning, stateOfCommandStatus } from '../domain/states.ts';
 import type { ShortMessageFields } from '../smpp/pdu.ts';
 import type { SubmitResult } from '../smpp/session.ts';
@@ -270,11 +271,7 @@ export class Submission {
     const validSeconds = Math.max(1, Math.ceil((this.#message.expiresAtMs - nowMs) / 1000));
     return {
       serviceType: settings.serviceType,
-      source: {
-        ton: settings.sourceTon,
-        npi: settings.sourceNpi,
-        digits: this.#message.sourceAddress ?? settings.sourceAddress,
-      },
+      source: sourceAddressOf(this.#message.sourceAddress, settings),
       destination: {
         ton: settings.destinationTon,
         npi: settings.destinationNpi,

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { parseSpeechWav } from '../../src/voice/speech-wav.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { makeDataDir, type PlatformProcess, startPlatformProcess } from '../harness/platform-process.ts';
 import { eventually } from '../harness/sms-node.ts';
@@ -256,15 +257,34 @@ test('a call is called back with msgid, phone, playtime, totalpoint and status',
   );
 });
 
-test('replay=1 plays so many times, and replay=2 again when the callee presses 1', async () => {
+/** Seconds of sound in what the telephone recorded: 20 ms pieces louder than a line's noise. */
+async function secondsHeard(number: string): Promise<number> {
+  const [call] = await callsOf(number);
+  assert.ok(call?.recording, `nothing was recorded at ${number}`);
+  const response = await fetch(platform.http + call.recording);
+  const wav = parseSpeechWav(Buffer.from(await response.arrayBuffer()));
+  assert.ok(wav.ok);
+  let loudPieces = 0;
+  for (let at = 0; at < wav.samples.length; at += 160)
+    if (wav.samples.subarray(at, at + 160).some((sample) => Math.abs(sample) > 1_000)) loudPieces += 1;
+  return loudPieces / 50;
+}
+
+test('replay=1 plays so many times, and replay=2 again only for each time the callee presses 1', async () => {
   const customer = await startCustomer({ '/one.wav': wave(1) });
   const recording = { type: '2', voice_url: `${customer.url}/one.wav` };
   const thrice = await sent({ ...recording, phone: '0911000001', replay: '1', replay_times: '3' });
   const onKey = await sent({ ...recording, phone: '0900000108', replay: '2', replay_times: '1' });
+  const noKey = await sent({ ...recording, phone: '0911000002', replay: '2', replay_times: '1' });
   await customer.stop();
   // Three seconds of sound and two pauses of a second, then half a second of silence.
   assert.match(await ended(thrice), /^0911000001,[67],2,FarEnd$/);
   assert.match(await ended(onKey), /^0900000108,\d+,2,FarEnd$/);
+  assert.match(await ended(noKey), /^0911000002,\d+,2,FarEnd$/);
+  const heard = await Promise.all(['0911000001', '0900000108', '0911000002'].map(secondsHeard));
+  // A packet that the machine delays too long is lost to the recording: a tenth of a second either way.
+  for (const [index, seconds] of [3, 2, 1].entries())
+    assert.ok(Math.abs((heard[index] ?? 0) - seconds) <= 0.1, `${heard.join(', ')} s instead of 3, 2, 1 s`);
   const [call] = await callsOf('0900000108');
   assert.match(call?.pressed ?? '', /^1/);
 });

@@ -54,6 +54,14 @@ export interface SmsNodeOptions {
   readonly prepare?: (database: Database) => Promise<unknown>;
 }
 
+interface MoreOfMessage {
+  dueAtMs?: number;
+  validitySeconds?: number;
+  drurl?: string;
+  /** The account's own. */
+  sourceAddress?: string;
+}
+
 export interface SmsNode {
   readonly database: Database;
   readonly pipeline: SmsPipeline;
@@ -62,16 +70,8 @@ export interface SmsNode {
   readonly operatorId: number;
   readonly clock: FollowingClock;
   readonly simulatorPort: number;
-  send(
-    mobile: string,
-    text: string,
-    more?: { dueAtMs?: number; validitySeconds?: number; drurl?: string },
-  ): Promise<AcceptOutcome>;
-  sendAccepted(
-    mobile: string,
-    text: string,
-    more?: { dueAtMs?: number; validitySeconds?: number; drurl?: string },
-  ): Promise<number>;
+  send(mobile: string, text: string, more?: MoreOfMessage): Promise<AcceptOutcome>;
+  sendAccepted(mobile: string, text: string, more?: MoreOfMessage): Promise<number>;
   lookUp(msgid: number, mobile: string): Promise<LookUp>;
   finalState(msgid: number, mobile: string): Promise<string>;
   balance(): Promise<number>;
@@ -245,7 +245,7 @@ async function newMessage(
   accountId: number,
   mobile: string,
   text: string,
-  more: { dueAtMs?: number; validitySeconds?: number; drurl?: string },
+  more: MoreOfMessage,
 ): Promise<Parameters<SmsPipeline['acceptance']['accept']>[0]> {
   const msisdn = parseMobile(mobile);
   if (!msisdn) throw new Error(`not a mobile number: ${mobile}`);
@@ -261,6 +261,6 @@ async function newMessage(
     dueAtMs: more.dueAtMs,
     validitySeconds: more.validitySeconds ?? 28_800,
     drurl: more.drurl,
-    sourceAddress: undefined,
+    sourceAddress: more.sourceAddress,
   };
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { eventually, type SmsNode, startSmsNode } from '../../harness/sms-node.ts';
+import { eventually, moveTime, type SmsNode, startSmsNode } from '../../harness/sms-node.ts';
 
 let node: SmsNode;
 before(async () => {
@@ -48,15 +48,6 @@ test('a long message whose receipts come in reverse order is delivered once, as 
   assert.equal(receipts.length, 3);
 });
 
-test('a message of the queue that is full for ten seconds is tried again', { timeout: 60_000 }, async () => {
-  const msgid = await node.sendAccepted('0900000030', TEXT);
-  const events = await eventually('a second try', async () => {
-    const seen = (await node.events(msgid)).filter((event) => event.kind === 'put-off');
-    return seen.length > 0 ? seen : undefined;
-  });
-  assert.equal(events[0]?.status, 0x14);
-});
-
 test('nothing of a settled message is left in the queue, in flight or elsewhere', async () => {
   const msgid = await node.sendAccepted('0911000111', TEXT);
   assert.equal(await node.finalState(msgid, '0911000111'), 'DELIVRD');
@@ -65,4 +56,38 @@ test('nothing of a settled message is left in the queue, in flight or elsewhere'
     [msgid],
   );
   assert.equal(left[0]?.n, 0);
+});
+
+// These two move the clock.
+
+async function seen(msgid: number, kind: string, times: number): Promise<void> {
+  await eventually(`${kind}, ${times} times`, async () =>
+    (await node.events(msgid)).filter((event) => event.kind === kind).length >= times ? true : undefined,
+  );
+}
+
+test('a message to 0900000030, full for ten seconds, is put off twice and then delivered', async () => {
+  const msgid = await node.sendAccepted('0900000030', TEXT);
+  await seen(msgid, 'put-off', 1);
+  await moveTime(node, 6_000);
+  await seen(msgid, 'put-off', 2);
+  await moveTime(node, 11_000);
+  assert.equal(await node.finalState(msgid, '0900000030'), 'DELIVRD');
+  const refusals = (await node.events(msgid)).filter((event) => event.kind === 'put-off');
+  assert.deepEqual(
+    refusals.map(({ status, detail }) => [status, detail]),
+    [
+      [0x14, 'tried again in 5 s'],
+      [0x14, 'tried again in 10 s'],
+    ],
+  );
+});
+
+test('a message to 0900000026, whose receipt is 30 s late, is pending until then and delivered by it', async () => {
+  const msgid = await node.sendAccepted('0900000026', TEXT);
+  await seen(msgid, 'submitted', 1);
+  await moveTime(node, 20_000);
+  assert.equal((await node.lookUp(msgid, '0900000026')).kind, 'pending');
+  await moveTime(node, 11_000);
+  assert.equal(await node.finalState(msgid, '0900000026'), 'DELIVRD');
 });

@@ -65,3 +65,24 @@ test('sar_* instead of a user data header when the operator wants it, with the s
     await operator.stop();
   }
 });
+
+test("an account's name is submitted as alphanumeric, whatever the operator's own sender is", async () => {
+  const operator = await startScriptedOperator((submit) => submit.accept(`id${submit.n}`));
+  const source = { sourceAddress: '0222333', sourceTon: 2, sourceNpi: 8 };
+  const node = await startSmsNode({ operatorSettings: { port: operator.port, ...source } });
+  try {
+    const sources: unknown[] = [];
+    for (const [index, more] of [{ sourceAddress: 'SHOP' }, {}].entries()) {
+      await node.sendAccepted(MOBILE, 'from whom', more);
+      await eventually('the submit', async () => (operator.submits.length > index ? true : undefined));
+      sources.push(operator.submits[index]?.message.source);
+    }
+    assert.deepEqual(sources, [
+      { ton: 5, npi: 0, digits: 'SHOP' },
+      { ton: 2, npi: 8, digits: '0222333' },
+    ]);
+  } finally {
+    await node.stop();
+    await operator.stop();
+  }
+});
