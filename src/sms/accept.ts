@@ -74,8 +74,8 @@ export interface AcceptanceOptions {
   readonly operators: OperatorDirectory;
   readonly log: Logger;
   readonly lingerMs: number;
-  /** Called after a commit that put something into the queue that has to be claimed. */
-  readonly onQueued: () => void;
+  /** Called after a commit that put something into the queue that has to be claimed; for which operators, if that is known. */
+  readonly onQueued: (operatorIds?: ReadonlySet<number>) => void;
   /** Who sends this operator's messages at once; undefined: they wait in the queue to be claimed. */
   readonly queueHolder: (operatorId: number) => QueueHolder | undefined;
   readonly onBatch: (messages: number) => void;
@@ -184,7 +184,7 @@ export class Acceptance {
       const { rejected, claimed } = await acceptBatch(this.#connection, nowMs, rows, handOver.epoch);
       const known = new Set(rejected.map((row) => row.msgid));
       const waiting = handOver.committed({ rows, rejected: known, claimed, acceptedAtMs: nowMs });
-      if (waiting) this.#options.onQueued();
+      if (waiting.size > 0) this.#options.onQueued(waiting);
       return rejected;
     } catch (error) {
       if (ROW_FAULT.test(sqlState(error)) || error instanceof FeigeError) handOver.failed();

@@ -27,9 +27,11 @@ export class Dispatch {
     await Promise.all(this.#ending.values());
   }
 
-  /** A hint that the queue has something new. */
-  wake(): void {
-    for (const dispatch of this.#running.values()) dispatch.wake();
+  /** A hint that the queue has something new for these operators, or for any. */
+  queued(operatorIds?: ReadonlySet<number>): void {
+    for (const [operatorId, dispatch] of this.#running) {
+      if (operatorIds?.has(operatorId) ?? true) dispatch.queued();
+    }
   }
 
   /** This node has no epoch any more: every link is cut, and bound again under the next one. */

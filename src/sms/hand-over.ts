@@ -42,13 +42,13 @@ export class HandOver {
     return claimed;
   }
 
-  /** The batch is committed. Says whether something waits in the queue now. */
+  /** The batch is committed. Gives the operators for whom some of it waits in the queue now. */
   committed(outcome: {
     rows: readonly AcceptRow[];
     rejected: ReadonlySet<number>;
     claimed: AcceptedBatch['claimed'];
     acceptedAtMs: number;
-  }): boolean {
+  }): ReadonlySet<number> {
     for (const [operatorId, part] of this.#parts) {
       if (!part) continue;
       // Without it the epoch ended before the statement ran: the rows are not claimed.
@@ -57,7 +57,11 @@ export class HandOver {
       const messages = taken.map((row) => claimedMessage(row, claimed?.claim ?? 0, outcome.acceptedAtMs));
       part.holder.take(messages, claimed?.rank ?? 0, part.leftSome || !claimed);
     }
-    return outcome.rows.some((row) => !row.claimed && row.dueAtMs === undefined && !outcome.rejected.has(row.msgid));
+    const waiting = new Set<number>();
+    for (const row of outcome.rows) {
+      if (!row.claimed && row.dueAtMs === undefined && !outcome.rejected.has(row.msgid)) waiting.add(row.operatorId);
+    }
+    return waiting;
   }
 
   /** Certainly nothing was committed. */

@@ -97,7 +97,13 @@ export class OperatorDispatch {
     this.#claims.start();
   }
 
-  /** A hint that something was put into the queue. */
+  /** A hint that something was put into the queue, for a claim to find: nothing may be handed over before it. */
+  queued(): void {
+    this.#dry = false;
+    this.wake();
+  }
+
+  /** A hint that there may be something to do. */
   wake(): void {
     this.#hinted = true;
     this.#wakeWaiting?.();
@@ -204,7 +210,7 @@ export class OperatorDispatch {
     // Whoever comes next ranks after what was handed over, now that the operator's row says so.
     const mark = lowestRank ?? query.handedRank;
     if (mark > 0) this.#lowWater.note(mark, performance.now());
-    this.#dry = messages.length < limit;
+    this.#dry = messages.length < limit && !this.#hinted;
     this.#take(messages, epoch);
     return messages.length;
   }

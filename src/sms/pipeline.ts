@@ -79,7 +79,7 @@ export class SmsPipeline {
       hooks.settled(rows);
       if (owed !== 0) hooks.callbackOwed();
     };
-    const onQueued = (): void => this.#dispatch.wake();
+    const onQueued = (operatorIds?: ReadonlySet<number>): void => this.#dispatch.queued(operatorIds);
     this.directory = new OperatorDirectory({ database, lease, log });
     const { directory } = this;
     const refunds = (operatorId: number): boolean =>

@@ -48,7 +48,7 @@ test('rows are claimed in order as long as there is room, and nothing overtakes 
     [true, false, false, false],
   );
   assert.equal(handOver.epoch, 7);
-  assert.equal(handOver.committed({ rows, ...committed }), true);
+  assert.deepEqual(handOver.committed({ rows, ...committed }), new Set([1]));
   assert.deepEqual(taken, [{ msgids: [1], highestRank: 42, leftSome: true }]);
 });
 
@@ -60,7 +60,7 @@ test('scheduled and rejected rows are not handed over, and leave nothing in the 
     rows.map((each) => each.claimed),
     [false, true, true],
   );
-  assert.equal(handOver.committed({ rows, ...committed, rejected: new Set([2]) }), false);
+  assert.deepEqual(handOver.committed({ rows, ...committed, rejected: new Set([2]) }), new Set());
   assert.deepEqual(taken, [{ msgids: [3], highestRank: 42, leftSome: false }]);
 });
 
@@ -77,7 +77,7 @@ test('each operator is asked once, and one without room gets nothing', () => {
     rows.map((each) => each.claimed),
     [true, false, true, false],
   );
-  assert.equal(handOver.committed({ rows, ...committed }), true);
+  assert.deepEqual(handOver.committed({ rows, ...committed }), new Set([2]), 'for whom something waits');
 });
 
 test('a statement claims for one epoch only', () => {
