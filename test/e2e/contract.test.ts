@@ -59,6 +59,17 @@ function feige(...words: string[]): Promise<{ stdout: string }> {
   });
 }
 
+/** What only the database can be told, past the platform. */
+async function inDatabase<Row extends pg.QueryResultRow>(sql: string): Promise<Row[]> {
+  const admin = new pg.Client({ connectionString: database.url });
+  await admin.connect();
+  try {
+    return (await admin.query<Row>(sql)).rows;
+  } finally {
+    await admin.end();
+  }
+}
+
 /** Taipei wall time as sendtime wants it. */
 function taipei(epochMs: number): string {
   return new Date(epochMs + 8 * HOUR_MS).toISOString().replace(/[-T:]/g, '').slice(0, 12);
@@ -286,15 +297,50 @@ test('https and POST bodies of each kind give the same answers', async () => {
 });
 
 test('a number that no operator carries is answered with 99998 and costs nothing', async () => {
-  const before = (await query({ checkpoint: 'Y' })).point;
   await feige('operator', 'set', 'simulator', '--prefixes', '886');
-  const answer = await eventually('the narrower route', async () => {
+  await eventually('the narrower route', async () => {
     const found = await send({ mobile: '85291234567' });
     return found.code === '99998' ? found : undefined;
   });
+  const before = (await query({ checkpoint: 'Y' })).point;
+  const answer = await send({ mobile: '85291234567' });
+  assert.equal(answer.code, '99998');
   assert.equal('msgid' in answer, false);
+  assert.equal((await query({ checkpoint: 'Y' })).point, before);
   await feige('operator', 'set', 'simulator', '--prefixes', '');
-  assert.ok(Number((await query({ checkpoint: 'Y' })).point) <= Number(before));
+});
+
+const REFUSED_MOBILE = '0911000013';
+const NEIGHBOUR_MOBILE = '0911000014';
+const NEIGHBOURS = 8;
+
+test('a row that the database refuses is 99998 and costs nothing, while its neighbours in the batch are accepted', async () => {
+  // A sequence counts on through a statement that is rolled back: it shows who stood in a batch that broke.
+  await inDatabase(`CREATE SEQUENCE neighbour_tries;
+    CREATE FUNCTION refuse_one() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF NEW.mobile = '886911000013' THEN RAISE EXCEPTION 'refused' USING ERRCODE = '22023'; END IF;
+      PERFORM nextval('neighbour_tries');
+      RETURN NEW;
+    END $$;
+    CREATE TRIGGER refuses_one BEFORE INSERT ON messages FOR EACH ROW
+      WHEN (NEW.mobile IN ('886911000013', '886911000014')) EXECUTE FUNCTION refuse_one()`);
+  let taken = 0;
+  await eventually('a batch with both in it', async () => {
+    const before = Number((await query({ checkpoint: 'Y' })).point);
+    const mobiles = Array.from({ length: NEIGHBOURS }, () => NEIGHBOUR_MOBILE).toSpliced(2, 0, REFUSED_MOBILE);
+    const answers = await Promise.all(mobiles.map((mobile) => send({ mobile })));
+    for (const [place, mobile] of mobiles.entries())
+      assert.equal(answers[place]?.code, mobile === REFUSED_MOBILE ? '99998' : '00000');
+    assert.equal((await query({ checkpoint: 'Y' })).point, before - NEIGHBOURS);
+    taken += NEIGHBOURS;
+    const [tries] = await inDatabase<{ tries: string }>('SELECT last_value AS tries FROM neighbour_tries');
+    return Number(tries?.tries) > taken ? true : undefined;
+  });
+  const [stored] = await inDatabase<{ rows: number }>(
+    "SELECT count(*)::int AS rows FROM messages WHERE mobile = '886911000013'",
+  );
+  assert.equal(stored?.rows, 0);
+  await inDatabase('DROP TRIGGER refuses_one ON messages');
 });
 
 test('after validity and grace a message ends as ACCEPTD or UNKNOWN, as the last word of its operator was', async () => {
@@ -306,10 +352,7 @@ test('after validity and grace a message ends as ACCEPTD or UNKNOWN, as the last
     const { stdout } = await feige('message', 'show', silent);
     return stdout.split('outcome-unknown').length > 2 ? true : undefined;
   });
-  const admin = new pg.Client({ connectionString: database.url });
-  await admin.connect();
-  await admin.query('UPDATE clock_shift SET offset_ms = offset_ms + 4000000');
-  await admin.end();
+  await inDatabase('UPDATE clock_shift SET offset_ms = offset_ms + 4000000');
   assert.equal((await final(accepted, '0900000004')).statustext, 'ACCEPTD');
   assert.equal((await final(silent, '0900000029')).statustext, 'UNKNOWN');
 });
