@@ -236,38 +236,6 @@ test('a message reaches the handset as it was written, long ones joined', async 
   assert.equal(messages[0]?.segments, 2);
 });
 
-test('all final states call back, with the keys of the specification as strings', async () => {
-  const calls: URL[] = [];
-  const server = createServer((request, response) => {
-    calls.push(new URL(request.url ?? '/', 'http://x'));
-    response.end();
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  try {
-    const msgid = await sent({ drurl: `http://127.0.0.1:${port}/r.php?k=v`, drurl_check: 'N' });
-    const call = await eventually('the callback', async () => calls[0]);
-    assert.equal(call.searchParams.get('k'), 'v');
-    const body = JSON.parse(call.searchParams.get('smsresp') ?? '{}') as Record<string, string>;
-    assert.deepEqual(Object.keys(body), [
-      'code',
-      'text',
-      'msgid',
-      'mobile',
-      'statuscode',
-      'statustext',
-      'downtime',
-      'donetime',
-    ]);
-    assert.equal(body.msgid, msgid);
-    assert.equal(body.mobile, MOBILE);
-    assert.equal(body.statustext, 'DELIVRD');
-  } finally {
-    server.closeAllConnections();
-    server.close();
-  }
-});
-
 test('https and POST bodies of each kind give the same answers', async () => {
   const parameters = new URLSearchParams({ ...USER, mobile: MOBILE, message: 'posted' });
   const form = new FormData();
