@@ -6,7 +6,9 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import { startCustomerServer } from '../harness/customer-server.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
+import { metricValue } from '../harness/metrics-text.ts';
 import {
   type Answer,
   ask,
@@ -328,4 +330,53 @@ test('after validity and grace a message ends as ACCEPTD or UNKNOWN, as the last
 test('in the end balance and statement agree for all accounts', async () => {
   const { stdout } = await feige('ledger', 'check', '--json');
   assert.deepEqual((JSON.parse(stdout) as { mismatches: unknown[] }).mismatches, []);
+});
+
+const SMS_STAGES = ['accept', 'submit', 'receipt'];
+
+test('the metrics tell what happened: one more of each for one message more', async () => {
+  const customer = await startCustomerServer((response) => response.end());
+  const read = async (): Promise<string> => (await fetch(platform.metrics)).text();
+  await eventually('an end of everything before', async () => {
+    const open = await inDatabase('SELECT FROM messages WHERE state IS NULL LIMIT 1');
+    return open.length === 0 ? true : undefined;
+  });
+  const before = await read();
+  try {
+    const grew = (after: string, name: string, labels?: Record<string, string>): number =>
+      metricValue(after, name, labels) - metricValue(before, name, labels);
+    await final(await sent({ drurl: customer.url, drurl_check: 'N' }), MOBILE);
+    await customer.asked(1);
+    const after = await eventually('the callback in the metrics', async () => {
+      const text = await read();
+      return grew(text, 'feige_callbacks_total', { result: 'ok' }) === 1 ? text : undefined;
+    });
+    const operator = 'simulator';
+    assert.equal(grew(after, 'feige_answers_total', { endpoint: 'sms_send', code: '00000' }), 1);
+    assert.equal(grew(after, 'feige_submits_total', { operator, result: 'accepted' }), 1);
+    assert.equal(grew(after, 'feige_receipts_total', { operator, state: 'DELIVRD' }), 1);
+    assert.equal(grew(after, 'feige_delivery_seconds_count'), 1);
+    const seconds = grew(after, 'feige_delivery_seconds_sum');
+    assert.ok(seconds > 0 && seconds < 20, `${seconds} s from acceptance to the final state`);
+    for (const stage of SMS_STAGES) {
+      assert.equal(grew(after, 'feige_batch_rows_count', { stage }), 1, stage);
+      assert.equal(grew(after, 'feige_batch_rows_sum', { stage }), 1, stage);
+    }
+  } finally {
+    await customer.stop();
+  }
+});
+
+test('the metrics tell of refusals and of other states by the operator they came from', async () => {
+  const text = await (await fetch(platform.metrics)).text();
+  for (const state of ['DELIVRD', 'EXPIRED', 'DELETED', 'UNDELIV', 'ACCEPTD', 'UNKNOWN', 'REJECTD'])
+    assert.ok(metricValue(text, 'feige_receipts_total', { operator: 'simulator', state }) >= 1, state);
+  for (const result of ['accepted', 'unknown', 'SYNTAXE', 'MOBERROR', 'MSGERROR', 'OTERROR', 'REJMOBIL'])
+    assert.ok(metricValue(text, 'feige_submits_total', { operator: 'simulator', result }) >= 1, result);
+  const ended = metricValue(text, 'feige_delivery_seconds_count');
+  const [final] = await inDatabase<{ rows: number }>(
+    'SELECT count(*)::int AS rows FROM messages WHERE state IS NOT NULL AND NOT scheduled',
+  );
+  assert.equal(ended, final?.rows);
+  assert.equal(metricValue(text, 'feige_unresolved_commits_total'), 0);
 });
