@@ -342,7 +342,8 @@ function bracketed(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-function smsHooks(metrics: Metrics, callbacks: CallbackDelivery): SmsHooks {
+/** What the metrics count of the stages, and what wakes the callbacks. */
+export function smsHooks(metrics: Metrics, callbacks: Pick<CallbackDelivery, 'wake' | 'holder'>): SmsHooks {
   return {
     batch: (stage, rows) => metrics.batchRows.observe({ stage }, rows),
     submitted: (operator, result) => metrics.submits.of(operator, result).add(),
@@ -357,7 +358,7 @@ function smsHooks(metrics: Metrics, callbacks: CallbackDelivery): SmsHooks {
   };
 }
 
-function voiceHooks(metrics: Metrics, callbackOwed: () => void): VoiceHooks {
+export function voiceHooks(metrics: Metrics, callbackOwed: () => void): VoiceHooks {
   return {
     batch: (stage, rows) => metrics.batchRows.observe({ stage }, rows),
     unresolved: () => metrics.unresolvedCommits.add(),

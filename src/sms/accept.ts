@@ -71,7 +71,7 @@ interface RoutedMessage {
 export interface AcceptanceOptions {
   readonly database: Database;
   readonly clock: Clock;
-  readonly operators: OperatorDirectory;
+  readonly operators: Pick<OperatorDirectory, 'choose'>;
   readonly log: Logger;
   readonly lingerMs: number;
   /** Called after a commit that put something into the queue that has to be claimed; for which operators, if that is known. */
@@ -80,6 +80,8 @@ export interface AcceptanceOptions {
   readonly queueHolder: (operatorId: number) => QueueHolder | undefined;
   readonly onBatch: (messages: number) => void;
   readonly onUnresolved: (messages: number) => void;
+  /** How long a lost commit is asked after; undefined: 50 s. */
+  readonly resolveWithinMs?: number;
 }
 
 export class Acceptance {
@@ -213,7 +215,10 @@ export class Acceptance {
 
   /** Runs the identical batch until the database says what became of it. */
   async #resolve(rows: readonly AcceptRow[]): Promise<readonly RejectedRow[] | 'row-fault' | 'unresolved'> {
-    const known = await askUntilKnown(() => acceptBatchAgain(this.#connection, this.#options.clock.now(), rows));
+    const known = await askUntilKnown(
+      () => acceptBatchAgain(this.#connection, this.#options.clock.now(), rows),
+      this.#options.resolveWithinMs,
+    );
     if (known === 'unresolved')
       this.#options.log.error({ messages: rows.length }, 'the outcome of a commit stays unknown');
     return known;

@@ -76,11 +76,12 @@ function balancesLeft(
   return left;
 }
 
-/** Runs the identical batch until the database says what became of it; `unresolved` when it has not within 50 s. */
+/** Runs the identical batch until the database says what became of it; `unresolved` when it has not within the time. */
 export async function askUntilKnown<Rejected>(
   again: () => Promise<readonly Rejected[]>,
+  withinMs = RESOLVE_WITHIN_MS,
 ): Promise<readonly Rejected[] | 'row-fault' | 'unresolved'> {
-  const deadlineMs = performance.now() + RESOLVE_WITHIN_MS;
+  const deadlineMs = performance.now() + withinMs;
   while (performance.now() < deadlineMs) {
     try {
       return await again();

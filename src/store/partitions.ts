@@ -2,6 +2,7 @@
  * The wide partitions of messages and message_events, made ahead of the msgids and dropped once every row is
  * final and older than the retention.
  */
+import { LAST_MSGID } from './acceptance.ts';
 import type { Database, Queryable, Statement } from './database.ts';
 
 /** Few and wide: forty narrow partitions doubled the cost of the final update, a handful costs nothing. */
@@ -47,7 +48,7 @@ const ONE_AT_A_TIME: Statement = {
   text: "SELECT pg_advisory_xact_lock(hashtext('feige partitions'))",
 };
 
-/** Makes the partitions that the next hour at peak may need; nodes that do it at once wait for each other. */
+/** Makes the partitions that the next hour at peak may need, none beyond the last msgid; nodes that do it at once wait for each other. */
 export async function makePartitions(database: Database): Promise<void> {
   await database.transaction(async (tx) => {
     await tx.query(ONE_AT_A_TIME, []);
@@ -55,6 +56,7 @@ export async function makePartitions(database: Database): Promise<void> {
     const existing = new Set((await tx.query<{ name: string }>(PARTITIONS, [])).map((row) => row.name));
     for (let ahead = 0; ahead < PARTITIONS_AHEAD; ahead += 1) {
       const first = current + ahead * PARTITION_MSGIDS;
+      if (first > LAST_MSGID) break;
       for (const table of PARTITIONED) {
         if (!existing.has(partitionName(table.name, first))) await makePartition(tx, table, first);
       }

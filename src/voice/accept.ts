@@ -50,6 +50,8 @@ export interface CallAcceptanceOptions {
   readonly onQueued: () => void;
   readonly onBatch: (calls: number) => void;
   readonly onUnresolved: (calls: number) => void;
+  /** How long a lost commit is asked after; undefined: 50 s. */
+  readonly resolveWithinMs?: number;
 }
 
 export class CallAcceptance {
@@ -147,7 +149,10 @@ export class CallAcceptance {
 
   /** Runs the identical batch until the database says what became of it. */
   async #resolve(rows: readonly CallRow[]): Promise<readonly RejectedCall[] | 'row-fault' | 'unresolved'> {
-    const known = await askUntilKnown(() => acceptCallsAgain(this.#connection, this.#options.clock.now(), rows));
+    const known = await askUntilKnown(
+      () => acceptCallsAgain(this.#connection, this.#options.clock.now(), rows),
+      this.#options.resolveWithinMs,
+    );
     if (known === 'unresolved')
       this.#options.log.error({ calls: rows.length }, 'the outcome of a commit stays unknown');
     return known;

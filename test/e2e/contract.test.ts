@@ -6,7 +6,9 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import { startCustomerServer } from '../harness/customer-server.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
+import { metricValue } from '../harness/metrics-text.ts';
 import {
   type Answer,
   ask,
@@ -57,6 +59,17 @@ function feige(...words: string[]): Promise<{ stdout: string }> {
     cwd: ROOT,
     env: { ...process.env, DATABASE_URL: database.url, DATA_DIR: directory.path },
   });
+}
+
+/** What only the database can be told, past the platform. */
+async function inDatabase<Row extends pg.QueryResultRow>(sql: string): Promise<Row[]> {
+  const admin = new pg.Client({ connectionString: database.url });
+  await admin.connect();
+  try {
+    return (await admin.query<Row>(sql)).rows;
+  } finally {
+    await admin.end();
+  }
 }
 
 /** Taipei wall time as sendtime wants it. */
@@ -225,38 +238,6 @@ test('a message reaches the handset as it was written, long ones joined', async 
   assert.equal(messages[0]?.segments, 2);
 });
 
-test('all final states call back, with the keys of the specification as strings', async () => {
-  const calls: URL[] = [];
-  const server = createServer((request, response) => {
-    calls.push(new URL(request.url ?? '/', 'http://x'));
-    response.end();
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  try {
-    const msgid = await sent({ drurl: `http://127.0.0.1:${port}/r.php?k=v`, drurl_check: 'N' });
-    const call = await eventually('the callback', async () => calls[0]);
-    assert.equal(call.searchParams.get('k'), 'v');
-    const body = JSON.parse(call.searchParams.get('smsresp') ?? '{}') as Record<string, string>;
-    assert.deepEqual(Object.keys(body), [
-      'code',
-      'text',
-      'msgid',
-      'mobile',
-      'statuscode',
-      'statustext',
-      'downtime',
-      'donetime',
-    ]);
-    assert.equal(body.msgid, msgid);
-    assert.equal(body.mobile, MOBILE);
-    assert.equal(body.statustext, 'DELIVRD');
-  } finally {
-    server.closeAllConnections();
-    server.close();
-  }
-});
-
 test('https and POST bodies of each kind give the same answers', async () => {
   const parameters = new URLSearchParams({ ...USER, mobile: MOBILE, message: 'posted' });
   const form = new FormData();
@@ -286,15 +267,50 @@ test('https and POST bodies of each kind give the same answers', async () => {
 });
 
 test('a number that no operator carries is answered with 99998 and costs nothing', async () => {
-  const before = (await query({ checkpoint: 'Y' })).point;
   await feige('operator', 'set', 'simulator', '--prefixes', '886');
-  const answer = await eventually('the narrower route', async () => {
+  await eventually('the narrower route', async () => {
     const found = await send({ mobile: '85291234567' });
     return found.code === '99998' ? found : undefined;
   });
+  const before = (await query({ checkpoint: 'Y' })).point;
+  const answer = await send({ mobile: '85291234567' });
+  assert.equal(answer.code, '99998');
   assert.equal('msgid' in answer, false);
+  assert.equal((await query({ checkpoint: 'Y' })).point, before);
   await feige('operator', 'set', 'simulator', '--prefixes', '');
-  assert.ok(Number((await query({ checkpoint: 'Y' })).point) <= Number(before));
+});
+
+const REFUSED_MOBILE = '0911000013';
+const NEIGHBOUR_MOBILE = '0911000014';
+const NEIGHBOURS = 8;
+
+test('a row that the database refuses is 99998 and costs nothing, while its neighbours in the batch are accepted', async () => {
+  // A sequence counts on through a statement that is rolled back: it shows who stood in a batch that broke.
+  await inDatabase(`CREATE SEQUENCE neighbour_tries;
+    CREATE FUNCTION refuse_one() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF NEW.mobile = '886911000013' THEN RAISE EXCEPTION 'refused' USING ERRCODE = '22023'; END IF;
+      PERFORM nextval('neighbour_tries');
+      RETURN NEW;
+    END $$;
+    CREATE TRIGGER refuses_one BEFORE INSERT ON messages FOR EACH ROW
+      WHEN (NEW.mobile IN ('886911000013', '886911000014')) EXECUTE FUNCTION refuse_one()`);
+  let taken = 0;
+  await eventually('a batch with both in it', async () => {
+    const before = Number((await query({ checkpoint: 'Y' })).point);
+    const mobiles = Array.from({ length: NEIGHBOURS }, () => NEIGHBOUR_MOBILE).toSpliced(2, 0, REFUSED_MOBILE);
+    const answers = await Promise.all(mobiles.map((mobile) => send({ mobile })));
+    for (const [place, mobile] of mobiles.entries())
+      assert.equal(answers[place]?.code, mobile === REFUSED_MOBILE ? '99998' : '00000');
+    assert.equal((await query({ checkpoint: 'Y' })).point, before - NEIGHBOURS);
+    taken += NEIGHBOURS;
+    const [tries] = await inDatabase<{ tries: string }>('SELECT last_value AS tries FROM neighbour_tries');
+    return Number(tries?.tries) > taken ? true : undefined;
+  });
+  const [stored] = await inDatabase<{ rows: number }>(
+    "SELECT count(*)::int AS rows FROM messages WHERE mobile = '886911000013'",
+  );
+  assert.equal(stored?.rows, 0);
+  await inDatabase('DROP TRIGGER refuses_one ON messages');
 });
 
 test('after validity and grace a message ends as ACCEPTD or UNKNOWN, as the last word of its operator was', async () => {
@@ -306,10 +322,7 @@ test('after validity and grace a message ends as ACCEPTD or UNKNOWN, as the last
     const { stdout } = await feige('message', 'show', silent);
     return stdout.split('outcome-unknown').length > 2 ? true : undefined;
   });
-  const admin = new pg.Client({ connectionString: database.url });
-  await admin.connect();
-  await admin.query('UPDATE clock_shift SET offset_ms = offset_ms + 4000000');
-  await admin.end();
+  await inDatabase('UPDATE clock_shift SET offset_ms = offset_ms + 4000000');
   assert.equal((await final(accepted, '0900000004')).statustext, 'ACCEPTD');
   assert.equal((await final(silent, '0900000029')).statustext, 'UNKNOWN');
 });
@@ -317,4 +330,53 @@ test('after validity and grace a message ends as ACCEPTD or UNKNOWN, as the last
 test('in the end balance and statement agree for all accounts', async () => {
   const { stdout } = await feige('ledger', 'check', '--json');
   assert.deepEqual((JSON.parse(stdout) as { mismatches: unknown[] }).mismatches, []);
+});
+
+const SMS_STAGES = ['accept', 'submit', 'receipt'];
+
+test('the metrics tell what happened: one more of each for one message more', async () => {
+  const customer = await startCustomerServer((response) => response.end());
+  const read = async (): Promise<string> => (await fetch(platform.metrics)).text();
+  await eventually('an end of everything before', async () => {
+    const open = await inDatabase('SELECT FROM messages WHERE state IS NULL LIMIT 1');
+    return open.length === 0 ? true : undefined;
+  });
+  const before = await read();
+  try {
+    const grew = (after: string, name: string, labels?: Record<string, string>): number =>
+      metricValue(after, name, labels) - metricValue(before, name, labels);
+    await final(await sent({ drurl: customer.url, drurl_check: 'N' }), MOBILE);
+    await customer.asked(1);
+    const after = await eventually('the callback in the metrics', async () => {
+      const text = await read();
+      return grew(text, 'feige_callbacks_total', { result: 'ok' }) === 1 ? text : undefined;
+    });
+    const operator = 'simulator';
+    assert.equal(grew(after, 'feige_answers_total', { endpoint: 'sms_send', code: '00000' }), 1);
+    assert.equal(grew(after, 'feige_submits_total', { operator, result: 'accepted' }), 1);
+    assert.equal(grew(after, 'feige_receipts_total', { operator, state: 'DELIVRD' }), 1);
+    assert.equal(grew(after, 'feige_delivery_seconds_count'), 1);
+    const seconds = grew(after, 'feige_delivery_seconds_sum');
+    assert.ok(seconds > 0 && seconds < 20, `${seconds} s from acceptance to the final state`);
+    for (const stage of SMS_STAGES) {
+      assert.equal(grew(after, 'feige_batch_rows_count', { stage }), 1, stage);
+      assert.equal(grew(after, 'feige_batch_rows_sum', { stage }), 1, stage);
+    }
+  } finally {
+    await customer.stop();
+  }
+});
+
+test('the metrics tell of refusals and of other states by the operator they came from', async () => {
+  const text = await (await fetch(platform.metrics)).text();
+  for (const state of ['DELIVRD', 'EXPIRED', 'DELETED', 'UNDELIV', 'ACCEPTD', 'UNKNOWN', 'REJECTD'])
+    assert.ok(metricValue(text, 'feige_receipts_total', { operator: 'simulator', state }) >= 1, state);
+  for (const result of ['accepted', 'unknown', 'SYNTAXE', 'MOBERROR', 'MSGERROR', 'OTERROR', 'REJMOBIL'])
+    assert.ok(metricValue(text, 'feige_submits_total', { operator: 'simulator', result }) >= 1, result);
+  const ended = metricValue(text, 'feige_delivery_seconds_count');
+  const [final] = await inDatabase<{ rows: number }>(
+    'SELECT count(*)::int AS rows FROM messages WHERE state IS NOT NULL AND NOT scheduled',
+  );
+  assert.equal(ended, final?.rows);
+  assert.equal(metricValue(text, 'feige_unresolved_commits_total'), 0);
 });

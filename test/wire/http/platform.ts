@@ -50,11 +50,14 @@ export class Platform {
   readonly accounts: AccountDirectory;
   server: HttpServer;
   port = 0;
+  /** Where its database is, for those who go there by another way. */
+  readonly databaseUrl: string;
   readonly #testDatabase: TestDatabase;
   readonly #client: OutgoingClient;
 
   constructor(testDatabase: TestDatabase, services: Partial<HttpServices>) {
     this.#testDatabase = testDatabase;
+    this.databaseUrl = testDatabase.url;
     this.database = new Database(testDatabase.url);
     this.accounts = new AccountDirectory({ database: this.database });
     const rules = new AddressRules({ allow: ['127.0.0.0/8'], platformListeners: () => [] });
