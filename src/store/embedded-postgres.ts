@@ -39,7 +39,7 @@ const SETTINGS: ServerSettings = {
   listen_addresses: HOST,
   // In the cluster's own directory, which is the server's working directory and its user's alone.
   unix_socket_directories: '.',
-  unix_socket_permissions: '0700',
+  unix_socket_permissions: '0600',
   cluster_name: 'feige',
   max_connections: '100',
   shared_buffers: '256MB',
