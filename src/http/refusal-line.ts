@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 const PAUSE_MS = 2_000;
 /** 500 refusals a second, and with them the guesses that follow, take a few hundredths of one processor. */
 const SPACING_MS = 2;
-/** The last one waits 20 s; clients are told to wait 60. What finds no room is refused at once. */
+/** The last one waits 20 s, which is less than clients are told to wait. What finds no room is refused at once. */
 const MAX_WAITING = 10_000;
 
 export class RefusalLine {
