@@ -31,7 +31,7 @@ function sandbox(http: string): string[] {
   );
   return [
     '',
-    `  ${'Account'.padEnd(12)}${'Password'.padEnd(12)}${'Points'.padStart(8)}`,
+    `  ${'Account'.padEnd(12)}${'Password'.padEnd(12)}${'Points'.padStart(8)}  (at first)`,
     ...accounts,
     '',
     '  Send a message, see it on the phone, ask what became of it, answer it:',

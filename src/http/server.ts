@@ -98,6 +98,9 @@ export class HttpServer {
     where: { host: string; port: number },
   ): Promise<void> {
     server.maxConnections = MAX_CONNECTIONS;
+    // A client may end its side right after the request (RFC 9112 §9.6): its message would be charged and sent, and by
+    // Node's default its answer never written.
+    Object.assign(server, { httpAllowHalfOpen: true });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once('error', reject);
     server.listen({ host: where.host, port: where.port, backlog: LISTEN_BACKLOG }, () => {

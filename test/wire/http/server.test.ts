@@ -101,6 +101,18 @@ test('broken requests get their error and harm nobody else', async () => {
   assert.equal((await platform.ask(SEND)).json().code, '00000');
 });
 
+test('a client that ends its side after the request gets its answer, and the connection ends with it', async () => {
+  for (const version of ['1.0', '1.1']) {
+    const socket = connect({ host: '127.0.0.1', port: platform.port, allowHalfOpen: true });
+    socket.end(`GET ${SEND} HTTP/${version}\r\nHost: x\r\n\r\n`);
+    let answer = '';
+    for await (const chunk of socket.setEncoding('utf8')) answer += chunk;
+    assert.match(answer, /^HTTP\/1\.1 200 /);
+    assert.match(answer, /"code":"00000"/);
+  }
+  assert.equal(platform.accepted.length, 2);
+});
+
 test('/healthz and /readyz are 200 once everything is up, else 503', async () => {
   for (const path of ['/healthz', '/readyz']) {
     platform.isReady = true;
