@@ -36,11 +36,11 @@ export class PacedLoad {
     this.#plan = plan;
     this.#writer = new RequestWriter({ kind: 'send', ...plan });
     for (let index = 0; index < plan.connections; index++) {
-      const connection = new HttpConnection({
+      const connection: HttpConnection = new HttpConnection({
         host: plan.host,
         port: plan.port,
         onAnswer: (answered, body) => this.#answered(answered, body),
-        onEnd: () => this.#ended(),
+        onEnd: () => this.#ended(connection),
       });
       this.#customers.set(connection, index % plan.customers.length);
       this.#idle.push(connection);
@@ -48,7 +48,7 @@ export class PacedLoad {
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
   }
 
-  /** Answers that were not 00000, and connections that ended. */
+  /** Answers that were not 00000, and requests whose connection ended. */
   get others(): number {
     return this.#others;
   }
@@ -75,7 +75,8 @@ export class PacedLoad {
   #tick(): void {
     const owed = this.#owed();
     while (this.#sent < owed) {
-      const connection = this.#idle.pop();
+      // The one idle for longest: none is left alone until the server ends it, under the next request perhaps.
+      const connection = this.#idle.shift();
       if (connection === undefined) return;
       this.#sent++;
       this.#underWay++;
@@ -91,7 +92,13 @@ export class PacedLoad {
     this.#done();
   }
 
-  #ended(): void {
+  /** One that nobody needed for a while was let go by the server. */
+  #ended(connection: HttpConnection): void {
+    const at = this.#idle.indexOf(connection);
+    if (at >= 0) {
+      this.#idle.splice(at, 1);
+      return;
+    }
     this.#others++;
     this.#done();
   }
