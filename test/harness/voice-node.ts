@@ -188,7 +188,7 @@ function makeStages(
 }
 
 /** 2 points a started minute, 2 of them reserved. */
-function newCall(accountId: number, accountVersion: number, phone: string): NewCall {
+export function newCall(accountId: number, accountVersion: number, phone: string): NewCall {
   return {
     accountId,
     accountVersion,

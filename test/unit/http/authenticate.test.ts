@@ -175,10 +175,11 @@ test('however many addresses unknown accounts come from, only so many are answer
   const guarded = new Guarded([], LONG_PAUSE_MS);
   const startedMs = performance.now();
   let answered = 0;
-  const answers = Array.from({ length: 2_000 }, (_, index) =>
-    guarded.codeOf(`nobody${index}`, RIGHT, `198.51.${index >> 8}.${index & 255}`).then(() => answered++),
-  );
-  await Promise.race([Promise.all(answers), new Promise((resolve) => setTimeout(resolve, 20))]);
+  for (let index = 0; index < 2_000; index++) {
+    void guarded.codeOf(`nobody${index}`, RIGHT, `198.51.${index >> 8}.${index & 255}`).then(() => answered++);
+  }
+  // What is answered at once waits for no timer: it is there after one turn of the event loop.
+  await new Promise((resolve) => setImmediate(resolve));
   const most = 501 + (performance.now() - startedMs) / 4;
   assert.ok(answered >= 500 && answered <= most, `${answered} answers, at most ${most}`);
 });

@@ -8,6 +8,7 @@ import { checkLedger } from '../../../src/store/ledger.ts';
 import { makePartitions } from '../../../src/store/partitions.ts';
 import { CallAcceptance } from '../../../src/voice/accept.ts';
 import { FaultProxy } from '../../faults/fault-proxy.ts';
+import { newCall } from '../../harness/voice-node.ts';
 import { startPlatform, type Platform } from './platform.ts';
 
 const RESOLVE_WITHIN_MS = 1_500;
@@ -124,23 +125,7 @@ test('so is a call whose commit stays unknown', async () => {
   const unresolved = await unresolvedCommits();
   const [account] = await rows<{ account_id: number; version: number }>('SELECT account_id, version FROM accounts');
   loses = { statement: 'accept-calls', lost: () => proxy.setState({ kind: 'closed' }) };
-  const outcome = await calls.accept({
-    accountId: account?.account_id ?? 0,
-    accountVersion: account?.version ?? 0,
-    phone: '886911222333',
-    type: 1,
-    body: 'x',
-    voice: 1,
-    speed: 0,
-    volume: 100,
-    recordingId: undefined,
-    replayMode: 0,
-    replayTimes: 1,
-    response: undefined,
-    unitPoints: 1,
-    unitSeconds: 60,
-    points: 2,
-  });
+  const outcome = await calls.accept(newCall(account?.account_id ?? 0, account?.version ?? 0, '0911222333'));
   assert.deepEqual(outcome, { kind: 'unresolved' });
   assert.equal(await unresolvedCommits(), unresolved + 1);
   assert.deepEqual(await stored(), { ...earlier, calls: earlier.calls + 1, balance: earlier.balance - 2 });
