@@ -186,7 +186,10 @@ export function parseVia(value: string): Via | undefined {
   };
 }
 
-/** The headers that every message has (§8.1.1), read; or undefined, and then the message is of no use. */
+/**
+ * The headers that every message has (§8.1.1), read; or undefined, and then the message is of no use. A display name
+ * may be in any encoding, what names the call and its parties may not.
+ */
 export function identify(message: SipMessage): MessageIdentity | undefined {
   const via = parseVia(headerListOf(message, 'Via')[0] ?? '');
   const from = parseNameAddress(headerOf(message, 'From') ?? '');
@@ -198,17 +201,16 @@ export function identify(message: SipMessage): MessageIdentity | undefined {
   const method = cseq[2] ?? '';
   // §8.1.1.5: below 2^31, and the method is that of the request.
   if (number > MAX_CSEQ || (message.kind === 'request' && method !== message.method)) return undefined;
-  return {
-    via,
-    branch: via.parameters.get('branch') ?? '',
-    callId,
-    from,
-    fromTag: from.parameters.get('tag') ?? '',
-    to,
-    toTag: to.parameters.get('tag') ?? '',
-    cseq: number,
-    method,
-  };
+  const fromTag = from.parameters.get('tag') ?? '';
+  const toTag = to.parameters.get('tag') ?? '';
+  const comesBack = [callId, fromTag, toTag, from.uri, to.uri, ...headerListOf(message, 'Record-Route')];
+  if (comesBack.some(isNoUtf8)) return undefined;
+  return { via, branch: via.parameters.get('branch') ?? '', callId, from, fromTag, to, toTag, cseq: number, method };
+}
+
+/** Our later requests have to carry it as it came: the peer would not know it again, and three bytes stand for each. */
+function isNoUtf8(text: string): boolean {
+  return text.includes('\uFFFD');
 }
 
 /** The rest of a UUID's 32 digits has 90 random bits. */

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { contactOf, dialogOfRequest, dialogOfResponse, nextHop, requestWithin } from '../../src/sip/dialog.ts';
 import { Credentials } from '../../src/sip/digest.ts';
 import { identify } from '../../src/sip/header-values.ts';
-import { parseMessage, type SipMessage, serialiseMessage } from '../../src/sip/message.ts';
+import { MAX_HEADER_BYTES, parseMessage, type SipMessage, serialiseMessage } from '../../src/sip/message.ts';
 import { readMedia, writeAnswer } from '../../src/sip/sdp.ts';
 import { StreamFraming } from '../../src/sip/stream-framing.ts';
 import type { FuzzTarget, StartedTarget, Verdicts } from './target.ts';
@@ -15,6 +15,7 @@ import { readTextCorpus } from './text-corpus.ts';
 const LOCAL = { address: '192.0.2.1', port: 30_000 };
 const ORIGIN = { id: 1, version: 1 };
 const INPUTS_OF_A_STREAM = 5;
+const OWN_WORDS_BYTES = 200;
 const SPICE = '\r\n|\r\n\r\n|<|>|"|\\|,|;|:|@|=|%|[|]|\0| |999999999|é|Content-Length: 99999\r\n|l: 0\r\n'.split('|');
 
 export function sipMessages(): FuzzTarget {
@@ -52,8 +53,10 @@ function readAll(message: SipMessage): boolean {
       ? dialogOfRequest(message, identity, 'tag')
       : dialogOfResponse({ ...message, kind: 'request', method: 'INVITE', uri: 'sip:a' }, message, identity);
   nextHop(dialog);
-  const again = parseMessage(serialiseMessage(requestWithin(dialog, { method: 'BYE' })));
-  assert.equal(again.kind, 'message');
+  const again = serialiseMessage(requestWithin(dialog, { method: 'BYE' }));
+  // A head of the longest that is read may be a little longer with our names for its headers.
+  if (again.length <= MAX_HEADER_BYTES) assert.equal(parseMessage(again).kind, 'message');
+  else assert.ok(again.length < MAX_HEADER_BYTES + OWN_WORDS_BYTES, `${again.length} bytes`);
   return true;
 }
 

@@ -116,6 +116,22 @@ test('a message is identified by its mandatory headers, and by none less', () =>
   }
 });
 
+test('a message whose names cannot be said again, for want of UTF-8, is of no use; a display name may be anything', () => {
+  const cseq: [string, string] = ['CSeq', '1 INVITE'];
+  const broken = Buffer.from([0xfc]).toString('utf8');
+  for (const headers of [
+    [VIA, ['From', `<sip:a@b>;tag=${broken}`], TO, CALL, cseq],
+    [VIA, ['From', `<sip:${broken}@b>;tag=1`], TO, CALL, cseq],
+    [VIA, FROM, ['To', `<sip:c@d>;tag=${broken}`], CALL, cseq],
+    [VIA, FROM, ['To', `<sip:${broken}@d>`], CALL, cseq],
+    [VIA, FROM, TO, ['Call-ID', broken], cseq],
+    [VIA, FROM, TO, CALL, cseq, ['Record-Route', `<sip:a>, <sip:${broken};lr>`]],
+  ] as [string, string][][]) {
+    assert.equal(identify(request(...headers)), undefined);
+  }
+  assert.equal(identify(request(VIA, ['From', `"M${broken}ller" <sip:a@b>;tag=1`], TO, CALL, cseq))?.fromTag, '1');
+});
+
 test('users and hosts are written as the grammar wants them', () => {
   assert.equal(escapeUser('+886 9@x'), '+886%209%40x');
   assert.equal(hostPort('::1', 5060), '[::1]:5060');
