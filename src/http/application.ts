@@ -3,6 +3,7 @@
  * socket. The query string is handed on raw and never logged.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { type FastifyInstance, fastify } from 'fastify';
 import { Authenticator, type HashListener } from './authenticate.ts';
 import { ClientAddresses } from './client-address.ts';
@@ -27,8 +28,15 @@ const HEALTH_PATHS = ['/healthz', '/readyz'];
 
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
+/** What the routes ask of the server that they are mounted on, and tell it. */
+export interface ServerHooks {
+  isStopping: () => boolean;
+  /** A client got in on this connection. */
+  onVerified: (connection: Socket) => void;
+}
+
 /** Builds the routes; requests may be handled as soon as the promise is there. */
-export async function createApplication(services: HttpServices, stopping: () => boolean): Promise<RequestHandler> {
+export async function createApplication(services: HttpServices, server: ServerHooks): Promise<RequestHandler> {
   const app = fastify({
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
@@ -43,7 +51,7 @@ export async function createApplication(services: HttpServices, stopping: () => 
   const addresses = new ClientAddresses({ trustedProxies: services.config.trustedProxies });
   const { accounts, metrics } = services;
   const onHash: HashListener = (result) => metrics.passwordHashes.of(result).add();
-  const authenticator = new Authenticator({ accounts, addresses, onHash });
+  const authenticator = new Authenticator({ accounts, addresses, onHash, onVerified: server.onVerified });
   const endpoints = [
     { name: 'sms_send', endpoint: new SmsSend(services, authenticator) },
     { name: 'sms_query', endpoint: new SmsQuery(services, authenticator) },
@@ -59,7 +67,7 @@ export async function createApplication(services: HttpServices, stopping: () => 
     const query = new VoiceQuery(voice, authenticator);
     mountVoiceEndpoint(app, { path: '/query_voice.php', name: 'query_voice', endpoint: query }, services);
   }
-  mountHealth(app, { ready: services.ready, stopping });
+  mountHealth(app, { ready: services.ready, stopping: server.isStopping });
   if (services.mount !== undefined) mountRoutes(app, services.mount);
   await app.ready();
   return (request, response) => app.routing(request, response);

@@ -17,6 +17,7 @@
  *   refusals: answered at once over 1,500 connections they took all of its time.
  */
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { verifyPassword } from '../base/password.ts';
 import type { Code } from '../domain/codes.ts';
@@ -45,6 +46,8 @@ export interface AuthenticatorServices {
   addresses: ClientAddresses;
   /** Called for each guess that reached the hashes. */
   onHash?: HashListener;
+  /** Called for each request that gets in. */
+  onVerified?: (connection: Socket) => void;
   /** Only tests give these. */
   pauseMs?: number;
   processors?: number;
@@ -156,6 +159,7 @@ export class Authenticator {
     if (account.state === 'disabled') return refuse('00040');
     if (!account.api) return refuse('00041');
     if (account.ipAllow.length > 0 && !this.#isAllowedFrom(account, request)) return refuse('00030');
+    this.#services.onVerified?.(request.socket);
     return { ok: true, account };
   }
 

@@ -7,6 +7,7 @@ import { createServer as createSecureServer, type Server as SecureServer } from 
 import type { AddressInfo } from 'node:net';
 import type { Logger } from '../base/log.ts';
 import { createApplication, type RequestHandler } from './application.ts';
+import { Newcomers } from './newcomers.ts';
 import { acceptRawUrls, noteResponses } from './raw-url.ts';
 import type { Certificate } from './self-signed.ts';
 import type { HttpServices } from './services.ts';
@@ -43,18 +44,23 @@ export interface ListenerAddress {
 export class HttpServer {
   readonly #log: Logger;
   readonly #handler: Promise<RequestHandler>;
+  readonly #newcomers = new Newcomers();
   readonly #listeners: { scheme: 'http' | 'https'; server: Server | SecureServer }[] = [];
   #stopping = false;
 
   constructor(services: HttpServices) {
     this.#log = services.log;
-    this.#handler = createApplication(services, () => this.#stopping);
+    this.#handler = createApplication(services, {
+      isStopping: () => this.#stopping,
+      onVerified: (socket) => this.#newcomers.verified(socket),
+    });
   }
 
   /** Port 0 takes any free one. Rejects when the port cannot be had. */
   async listenHttp(where: { host: string; port: number }): Promise<void> {
     const server = createServer(OPTIONS, await this.#listener());
     acceptRawUrls(server, { event: 'connection', maxLineBytes: MAX_HEADER_BYTES });
+    this.#newcomers.guard(server);
     await this.#listen('http', server, where);
   }
 
@@ -62,6 +68,7 @@ export class HttpServer {
     const options = { ...OPTIONS, ...where.tls, handshakeTimeout: TLS_HANDSHAKE_TIMEOUT_MS };
     const server = createSecureServer(options, await this.#listener());
     acceptRawUrls(server, { event: 'secureConnection', maxLineBytes: MAX_HEADER_BYTES });
+    this.#newcomers.guard(server);
     await this.#listen('https', server, where);
   }
 
@@ -81,12 +88,14 @@ export class HttpServer {
   /** Resolves when every connection is closed. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#newcomers.open();
     await Promise.all(this.#listeners.map(({ server }) => close(server)));
   }
 
   async #listener(): Promise<RequestHandler> {
     const handle = await this.#handler;
     return noteResponses((request, response) => {
+      this.#newcomers.heard(request.socket);
       if (this.#stopping) response.setHeader('Connection', 'close');
       handle(request, response);
     });

@@ -1,6 +1,6 @@
 /**
  * Somebody who guesses passwords, on a thread of its own so that it takes no time from who measures: sends `tries`
- * different passwords over many connections at once, each with the address that a trusted proxy would tell.
+ * different passwords over many connections at once. Linux has all of 127.0.0.0/8 for addresses to come from.
  */
 import { Agent, request } from 'node:http';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -11,7 +11,7 @@ export interface GuessPlan {
   /** What its passwords begin with: one that was guessed before is another case. */
   readonly prefix: string;
   readonly usernames: readonly string[];
-  /** How many client addresses the guesses come from. */
+  /** How many client addresses the guesses come from; with more than one, each guess has a connection of its own. */
   readonly addresses: number;
 }
 
@@ -45,11 +45,11 @@ function tryOnce(plan: GuessPlan, agent: Agent, index: number): Promise<string> 
   const query = new URLSearchParams({ username, password: `${plan.prefix}-${index}`, checkpoint: 'Y' });
   return new Promise((resolve) => {
     const asked = request({
-      agent,
+      agent: plan.addresses > 1 ? false : agent,
+      localAddress: `127.${1 + (site >> 16)}.${(site >> 8) & 255}.${site & 255}`,
       host: '127.0.0.1',
       port: plan.port,
       path: `/json/sms_query.php?${query.toString()}`,
-      headers: { 'X-Forwarded-For': `100.${64 + (site >> 16)}.${(site >> 8) & 255}.${site & 255}` },
     });
     asked.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'error'));
     asked.on('response', (response) => {

@@ -19,7 +19,6 @@ import { makeDataDir, type PlatformProcess, startPlatformProcess } from '../harn
 const TRIES = 10_000;
 const ACCOUNTS = 100;
 const OWNER = { username: 'customer0', password: 'the-right-one' };
-const OWNERS_ADDRESS = '192.0.2.1';
 /** The bounds of http/authenticate.ts. */
 const [PAIR_GUESSES, PAIR_REFILL_S, SITE_GUESSES, SITE_REFILL_S] = [10, 6, 50, 1];
 /** At once, as http/hash-queue.ts has it, and the fastest that a machine of these years makes one. */
@@ -32,21 +31,21 @@ const SLACK = 1.1;
 const PAUSE_MS = 2_000;
 const ASK_EVERY_MS = 10;
 const QUIET_MS = 3_000;
-/** 1,500 connections are opened at once, which costs the same whatever is asked on them: looked at apart. */
+/** 1,500 connections are opened at once: looked at apart, or the seconds after would hide what that costs. */
 const OPENING_MS = 2_000;
 /** Whatever else runs on the machine can spoil a round, and never improves one: the best of three counts. */
 const ROUNDS = 3;
 const PATIENCE_MS = 300_000;
 /** The issue's bound; below the floor a shared machine's own noise is larger than what is measured. */
 const MOST_TIMES_USUAL = 2;
-const P99_FLOOR_MS = 50;
+const P99_FLOOR_MS = 40;
 
 let directory: Awaited<ReturnType<typeof makeDataDir>>;
 let platform: PlatformProcess;
 
 before(async () => {
   directory = await makeDataDir();
-  platform = await startPlatformProcess({ dataDir: directory.path, env: { TRUSTED_PROXIES: '127.0.0.0/8' } });
+  platform = await startPlatformProcess({ dataDir: directory.path, env: {} });
   const database = new Database((await findRunningEmbeddedPostgres(directory.path)) ?? '');
   const passwordHash = await hashPassword(OWNER.password);
   for (let index = 0; index < ACCOUNTS; index++) {
@@ -70,9 +69,7 @@ interface Asked {
 async function askAsOwner(): Promise<Asked> {
   const query = new URLSearchParams({ ...OWNER, checkpoint: 'Y' });
   const atMs = performance.now();
-  const response = await fetch(`${platform.http}/json/sms_query.php?${query.toString()}`, {
-    headers: { 'X-Forwarded-For': OWNERS_ADDRESS },
-  });
+  const response = await fetch(`${platform.http}/json/sms_query.php?${query.toString()}`);
   const { code } = (await response.json()) as { code: string };
   return { code, atMs, ms: performance.now() - atMs };
 }
@@ -149,7 +146,8 @@ for (const [who, plan] of [
       assert.ok(TRIES - hashes <= REFUSALS_A_SECOND * seconds * SLACK, `refused within ${seconds} s`);
       assert.deepEqual([...new Set([...opening, ...meanwhile].map(({ code }) => code))], ['00000']);
       assert.ok(percentile([...opening, ...meanwhile], 0.99) < PAUSE_MS, 'the own client was paused');
-      isUnnoticed = percentile(meanwhile, 0.99) <= Math.max(P99_FLOOR_MS, MOST_TIMES_USUAL * percentile(usual, 0.99));
+      const bearableMs = Math.max(P99_FLOOR_MS, MOST_TIMES_USUAL * percentile(usual, 0.99));
+      isUnnoticed = [opening, meanwhile].every((asked) => percentile(asked, 0.99) <= bearableMs);
     }
     assert.ok(isUnnoticed, 'the own client was slowed down in every round');
   });
@@ -159,14 +157,14 @@ test('a connection that sends its guesses without waiting for answers is closed'
   timeout: PAUSE_MS * 10,
 }, async () => {
   const { hostname, port } = new URL(platform.http);
-  const socket = connect(Number(port), hostname);
+  const socket = connect({ host: hostname, port: Number(port), localAddress: '127.2.0.1' });
   let received = '';
   socket.setEncoding('latin1').on('data', (chunk: string) => {
     received += chunk;
   });
   socket.on('error', () => {});
   const guess = (index: number): string =>
-    `GET /json/sms_query.php?username=nobody${index}&password=guess HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n`;
+    `GET /json/sms_query.php?username=nobody${index}&password=guess HTTP/1.1\r\nHost: a\r\n\r\n`;
   socket.write(Array.from({ length: 500 }, (_, index) => guess(index)).join(''));
   await once(socket, 'close');
   const answers = received.split('HTTP/1.1 200').length - 1;

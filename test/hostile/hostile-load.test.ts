@@ -22,8 +22,8 @@ const PATIENCE_MS = 300_000;
 const ROUNDS = 3;
 /** The bound; below the floors a shared machine's own noise is larger than what is measured. */
 const MOST_TIMES_USUAL = 2;
-const P50_FLOOR_MS = 100;
-const P99_FLOOR_MS = 500;
+const P50_FLOOR_MS = 20;
+const P99_FLOOR_MS = 40;
 
 let database: TestDatabase;
 let directory: Awaited<ReturnType<typeof makeDataDir>>;

@@ -35,6 +35,8 @@ class Guarded {
   running = 0;
   mostRunning = 0;
   gate: Promise<void> = Promise.resolve();
+  /** Connections on which somebody got in. */
+  readonly verified: unknown[] = [];
   readonly accounts: Map<string, Account>;
   readonly authenticator: Authenticator;
 
@@ -43,6 +45,7 @@ class Guarded {
     this.authenticator = new Authenticator({
       accounts: { find: (username) => this.accounts.get(username) ?? Promise.resolve(undefined) },
       addresses: new ClientAddresses({ trustedProxies: [] }),
+      onVerified: (connection) => this.verified.push(connection),
       pauseMs,
       processors,
       verify: async (password, passwordHash) => {
@@ -87,6 +90,18 @@ test('a verified credential costs one hash, and is answered without a promise af
   assert.equal(await guarded.codeOf('test', RIGHT), '00000');
   for (let turn = 0; turn < 100; turn++) assert.ok(!(guarded.ask('test', RIGHT) instanceof Promise));
   assert.equal(guarded.hashes, 1);
+});
+
+test('the server is told of the connections of those who get in, and of no others', async () => {
+  const closed = account('closed', { state: 'disabled' });
+  const guarded = new Guarded([account('test'), closed], 0);
+  const [known, another, wrong] = [{ remoteAddress: HOME }, { remoteAddress: HOME }, { remoteAddress: HOME }];
+  await guarded.askOver(known, 'test', RIGHT);
+  await guarded.askOver(another, 'test', RIGHT);
+  await guarded.askOver(wrong, 'test', 'wrong-password');
+  await guarded.askOver(wrong, 'closed', RIGHT);
+  assert.deepEqual(guarded.verified, [known, another]);
+  assert.equal(guarded.verified[1], another);
 });
 
 test('the same credential asked for many times at once costs one hash', async () => {
