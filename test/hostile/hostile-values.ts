@@ -17,6 +17,8 @@ export const HOSTILE_VALUES: Readonly<Record<string, Buffer>> = {
   'an overlong slash of three bytes': Buffer.from('e080af', 'hex'),
   'an overlong NUL': Buffer.from('f0808080', 'hex'),
   'a high surrogate': Buffer.from('eda080', 'hex'),
+  'a low surrogate': Buffer.from('edb080', 'hex'),
+  'a surrogate escaped as scripts do': Buffer.from('%uD800'),
   'a pair of surrogates': Buffer.from('eda080edb080', 'hex'),
   'bytes of no encoding': Buffer.from('fffefdfc', 'hex'),
   'half a character': Buffer.from('e4bd', 'hex'),
@@ -38,6 +40,8 @@ export const HOSTILE_VALUES: Readonly<Record<string, Buffer>> = {
 
 export interface Endpoint {
   readonly path: string;
+  /** What is asked there, where several things can be. */
+  readonly how: string;
   /** A request that is in order. */
   readonly good: Readonly<Record<string, string>>;
   /** What it answers: a pattern of the whole body. */
@@ -54,6 +58,7 @@ const PENDING = ['00001', '00000'];
 export const ENDPOINTS: readonly Endpoint[] = [
   {
     path: '/json/sms_send.php',
+    how: 'for a message',
     good: { ...ACCOUNT, mobile: '0911222333', message: 'hello' },
     answer: /^\{"code":"00000","text":"Success","msgid":\d{9}\}$/,
     codes: {
@@ -70,6 +75,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
   },
   {
     path: '/json/sms_query.php',
+    how: 'for its state',
     good: { ...ACCOUNT, mobile: '0911222333', msgid: 'MSGID' },
     answer: /^\{"code":"0000[01]"/,
     codes: {
@@ -84,12 +90,14 @@ export const ENDPOINTS: readonly Endpoint[] = [
   },
   {
     path: '/json/smsmo_query.php',
+    how: 'for what came in',
     good: { username: 'test123', password: '1234test', snumber: '12345' },
     answer: /^\{"code":"00410"/,
     codes: { ...SMS_CREDENTIALS, snumber: ['00430'], sdate: ['00430'] },
   },
   {
     path: '/send_voice.php',
+    how: 'for a text to be read',
     good: { ...ACCOUNT, type: '1', phone: '0912345678', message: 'hello' },
     answer: /^resp=\d{9},2$/,
     codes: {
@@ -108,7 +116,26 @@ export const ENDPOINTS: readonly Endpoint[] = [
     },
   },
   {
+    // Nobody may fetch from there, so that a request in order fails at the very last.
+    path: '/send_voice.php',
+    how: 'for a recording to be played',
+    good: { ...ACCOUNT, type: '2', phone: '0912345678', voice_url: 'http://127.0.0.1/a.wav' },
+    answer: /^resp=-12$/,
+    codes: {
+      username: ['-4'],
+      password: ['-4'],
+      type: ['-5'],
+      phone: ['-8'],
+      message: ['-12', '-9'],
+      voice_url: ['-12'],
+      replay: ['-6'],
+      replay_times: ['-7'],
+      response: ['-12'],
+    },
+  },
+  {
     path: '/query_voice.php',
+    how: 'for the end of a call',
     good: { ...ACCOUNT, msgid: '99999999' },
     answer: /^resp=-4$/,
     codes: { username: ['-3'], password: ['-3'], msgid: ['-4'] },
@@ -118,6 +145,6 @@ export const ENDPOINTS: readonly Endpoint[] = [
 /** Values that a parameter rightly takes, or that are no value at all, beside the codes above. */
 export const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
   // It is empty once the control characters are gone.
-  'nothing but control characters': ['00000', '00110', '00100', '00420', '00410', '0', '-8', '-9', '-4', '-5'],
+  'nothing but control characters': ['00000', '00110', '00100', '00420', '00410', '0', '-8', '-9', '-4', '-5', '-12'],
   'a negative number': ['0'],
 };
