@@ -195,7 +195,7 @@ async function owe(database: Database, kind: (typeof KINDS)[number], url: string
     {
       name: 'test-owe-unjudged',
       text: `INSERT INTO outbox (kind, account_id, msgid, url, host, mobile, state, payload, done_at, created_at, next_at, give_up_at)
-        VALUES ($1, 1, 100000000, $2, substring($2 FROM '//([^/]+)'), '886911222333',
+        VALUES ($1, 1, 100000000, $2, coalesce(substring($2 FROM '//([^/]+)'), ''), '886911222333',
           CASE $1 WHEN 'call' THEN 'FarEnd' ELSE 'DELIVRD' END,
           '{"seconds":1,"points":2}', now(), now(), now(), now() + interval '24 hours')`,
     },
@@ -211,18 +211,33 @@ const attemptsOf = async (database: Database): Promise<number[]> => {
   return rows.map((row) => row.attempts);
 };
 
-test('receipts, pushes and ends of calls to the table are refused at the call and stay visible', async () => {
-  const urls = [...LITERALS, ...NAMES].map(([host]) => new URL(urlOf(host)).href);
-  for (const [index, url] of urls.entries()) await owe(platform.database, KINDS[index % 3] ?? 'receipt', url);
+/** Each kind to each of these, and what became of every attempt. */
+async function oweAndDeliver(urls: readonly string[]): Promise<readonly string[]> {
+  for (const url of urls) for (const kind of KINDS) await owe(platform.database, kind, url);
   const delivery = startDelivery(platform.database);
   await eventually('an attempt for each callback', async () => {
     const attempts = await attemptsOf(platform.database);
-    return attempts.length === urls.length && attempts.every((count) => count >= 1) ? true : undefined;
+    return attempts.length === urls.length * KINDS.length && attempts.every((count) => count >= 1) ? true : undefined;
   });
   await delivery.stop();
-  assert.deepEqual(connections, []);
-  assert.deepEqual(new Set(delivery.results), new Set(['refused']));
   await platform.database.query({ name: 'test-empty-outbox', text: 'TRUNCATE outbox' }, []);
+  return delivery.results;
+}
+
+test('receipts, pushes and ends of calls to the table are refused at the call and stay visible', async () => {
+  const results = await oweAndDeliver([...LITERALS, ...NAMES].map(([host]) => new URL(urlOf(host)).href));
+  assert.deepEqual(connections, []);
+  assert.deepEqual(new Set(results), new Set(['refused']));
+});
+
+test('nobody is connected to for a receipt, a push or the end of a call to what is no URL', async () => {
+  const local = [`http://user:password@127.0.0.1:${port}/`, `//127.0.0.1:${port}/`, `ftp://127.0.0.1:${port}/`];
+  const results = await oweAndDeliver([
+    ...MALFORMED.map(([url]) => url).filter((url) => !url.includes('8.8.8.8')),
+    ...local,
+  ]);
+  assert.deepEqual(connections, []);
+  assert.ok(!results.includes('ok'), results.join());
 });
 
 /** With 127.0.0.1 open and its neighbour 127.0.0.2, where the same server answers, closed. */
@@ -307,8 +322,11 @@ describe('a name whose answer changes', () => {
       assert.equal(await voiceAnswer({ type: '2', voice_url: urlOf('moved.example') }), 'resp=-12');
       assert.deepEqual(connections, ['127.0.0.1', '127.0.0.1'], String(status));
     }
-    reply = usual;
     assert.deepEqual([platform.accepted, calls], [[], []]);
+    connections.length = 0;
+    const results = await oweAndDeliver([urlOf('moved.example')]);
+    assert.deepEqual([new Set(results), new Set(connections)], [new Set(['failed']), new Set(['127.0.0.1'])]);
+    reply = usual;
   });
 
   test('the platform itself stays closed though its address is open, by every way to it', async () => {
@@ -321,6 +339,8 @@ describe('a name whose answer changes', () => {
     }
     assert.equal(await drurlAnswer(urlOf('own.example')), '00170');
     assert.equal(await voiceAnswer({ type: '2', voice_url: urlOf('own.example') }), 'resp=-12');
+    const owed = [...hosts.filter((one) => net.isIPv4(one)), 'own.example'];
+    assert.deepEqual(new Set(await oweAndDeliver(owed.map(urlOf))), new Set(['refused']));
     listeners.length = 0;
     assert.deepEqual(connections, []);
   });
@@ -338,8 +358,13 @@ function startedClient(): OutgoingClient {
 test('a response that may not be called is no reason to refuse a call; it is refused when it is called', async () => {
   assert.equal(await voiceAnswer({ type: '1', message: 'hi', response: urlOf('127.0.0.1') }), 'resp=1,2');
   assert.equal(calls[0]?.response, urlOf('127.0.0.1'));
-  assert.equal(await voiceAnswer({ type: '1', message: 'hi', response: 'file:///etc/passwd' }), 'resp=1,2');
-  assert.equal(calls[1]?.response, undefined);
+  for (const [response, what] of MALFORMED) {
+    calls.length = 0;
+    assert.equal(await voiceAnswer({ type: '1', message: 'hi', response }), 'resp=1,2');
+    const kept: string | undefined = calls[0]?.response;
+    // Some of them are another way to write an address, which is judged like any other.
+    assert.ok(kept === undefined || openRules().literalVerdict(new URL(kept)) === 'forbidden', `${what}: ${kept}`);
+  }
   assert.deepEqual(connections, []);
 });
 
