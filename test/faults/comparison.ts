@@ -150,7 +150,7 @@ function judgeRequest(request: LoggedRequest, context: RequestContext): void {
   for (const one of stored) {
     if (one.state === null) findings.add('withoutFinalState', `${name} (${one.msgid})`);
     else if (planned.kind === 'message') judgeMessage(request, one, context);
-    judgePoints(one, planned.kind === 'message' ? planned.segments : undefined, findings);
+    judgePoints(one, priceOf(request), findings);
   }
 }
 
@@ -176,6 +176,12 @@ function judgeMessage(request: LoggedRequest, one: StoredMessage, { segments, fi
   if (isExcused && !arrived.includes(false))
     findings.add('lost', `${name} is on the handset, its receipt was not heeded`);
   if (one.state !== planned.expected && !isExcused) findings.add('lost', `${name} should be ${planned.expected}`);
+}
+
+/** Of a message its segments, of a call what its customer was told; undefined when nobody told it. */
+function priceOf({ planned, outcome }: LoggedRequest): number | undefined {
+  if (planned.kind === 'message') return planned.segments;
+  return outcome?.kind === 'accepted' ? outcome.points : undefined;
 }
 
 function judgePoints(one: StoredMessage, price: number | undefined, findings: Findings): void {

@@ -11,7 +11,11 @@ const CALL_POINTS = 4;
 
 function requestOf(planned: LoggedRequest['planned'], msgid: number): LoggedRequest {
   const deletion = planned.kind === 'message' && planned.deletes ? 'deleted' : undefined;
-  const outcome: RequestOutcome = { kind: 'accepted', msgid, points: undefined };
+  const outcome: RequestOutcome = {
+    kind: 'accepted',
+    msgid,
+    points: planned.kind === 'call' ? CALL_POINTS : undefined,
+  };
   return { planned, node: 0, sentAtMs: 0, endedAtMs: 5, outcome, deletion };
 }
 
@@ -195,6 +199,15 @@ test('a message that cost more than its segments, and a batch charged beyond its
     }),
     { chargedTwice: 1 },
   );
+});
+
+test('a call that cost more than its customer was told was charged twice', () => {
+  const dearer = differences((run) => {
+    change(run.facts.messages, 4, { points: 2 * CALL_POINTS, refunded: 2 + CALL_POINTS });
+    run.facts.charged += CALL_POINTS;
+    run.facts.givenBack += CALL_POINTS;
+  });
+  assert.deepEqual(dearer, { chargedTwice: 1 });
 });
 
 test('points that did not come back are missing', () => {
