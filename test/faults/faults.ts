@@ -6,8 +6,9 @@
 import { randomInt } from 'node:crypto';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { pairs } from '../../src/cli/output.ts';
+import { commandOf, type Figures, figuresOf, passes } from './figures.ts';
 import { runSeed, type SeedResult } from './run-seed.ts';
-import { describeFault, drawSchedule, type Schedule } from './schedule.ts';
+import { describeFault, drawSchedule } from './schedule.ts';
 
 const MAX_SEED = 2 ** 31;
 const SECONDS = 60;
@@ -24,60 +25,11 @@ interface FaultsOptions {
   keep?: boolean;
 }
 
-/** As the issue names them, in its order. */
-interface Figures {
-  readonly seed: number;
-  readonly faults: number;
-  readonly accepted: number;
-  readonly unanswered: number;
-  readonly lost: number;
-  readonly deliveredTwice: number;
-  readonly deliveredTwiceBound: number;
-  readonly unexpected: number;
-  readonly chargedTwice: number;
-  readonly refundMissing: number;
-  readonly withoutFinalState: number;
-  readonly callbacksMissing: number;
-  readonly balanceDifference: number;
-  readonly slowestRecoveryMs: number | null;
-}
-
-const MUST_BE_ZERO = [
-  'lost',
-  'unexpected',
-  'chargedTwice',
-  'refundMissing',
-  'withoutFinalState',
-  'callbacksMissing',
-  'balanceDifference',
-] as const;
-
 function wholeNumber(least: number, most: number): (value: string) => number {
   return (value) => {
     const number = Number(value);
     if (/^\d+$/.test(value) && number >= least && number <= most) return number;
     throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
-  };
-}
-
-function figuresOf({ seed }: Schedule, result: SeedResult): Figures {
-  const { comparison, faults, deliveredTwiceBound, recoveries } = result;
-  const slowest = recoveries[0]?.durationMs ?? 0;
-  return {
-    seed,
-    faults,
-    accepted: comparison.accepted,
-    unanswered: comparison.unanswered,
-    lost: comparison.lost,
-    deliveredTwice: comparison.deliveredTwice,
-    deliveredTwiceBound,
-    unexpected: comparison.unexpected,
-    chargedTwice: comparison.chargedTwice,
-    refundMissing: comparison.refundMissing,
-    withoutFinalState: comparison.withoutFinalState,
-    callbacksMissing: comparison.callbacksMissing,
-    balanceDifference: comparison.balanceDifference,
-    slowestRecoveryMs: Number.isFinite(slowest) ? slowest : null,
   };
 }
 
@@ -107,15 +59,6 @@ function printTable(figures: Figures, result: SeedResult): void {
   if (result.directory !== undefined) process.stdout.write(`logs: ${result.directory}\n`);
 }
 
-function passes(figures: Figures, result: SeedResult): boolean {
-  return (
-    MUST_BE_ZERO.every((name) => figures[name] === 0) &&
-    figures.deliveredTwice <= figures.deliveredTwiceBound &&
-    figures.slowestRecoveryMs !== null &&
-    result.unexpectedEnds.length === 0
-  );
-}
-
 async function run(options: FaultsOptions): Promise<void> {
   const stopping = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -135,7 +78,7 @@ async function run(options: FaultsOptions): Promise<void> {
   const figures = figuresOf(schedule, result);
   printTable(figures, result);
   if (!passes(figures, result)) {
-    tell(`FAILED. Again: npm run test:faults -- --seed ${options.seed} --seconds ${options.seconds}`);
+    tell(`FAILED. Again: ${commandOf(options)}`);
     process.exitCode = 1;
   }
   if (options.json === true) process.stdout.write(`${JSON.stringify(figures)}\n`);
