@@ -9,6 +9,8 @@ export type LineState = { kind: 'open' } | { kind: 'closed' } | { kind: 'silent'
 
 /** What a splice may do with its connection. */
 export interface SplicedLine {
+  /** Neither end has gone. */
+  readonly isOpen: boolean;
   toServer(bytes: Buffer): void;
   toClient(bytes: Buffer): void;
   /** Both ends see a reset. */
@@ -29,6 +31,7 @@ export class FaultProxy {
   readonly #lines = new Set<ProxiedLine>();
   #target: { host: string; port: number };
   #state: LineState = { kind: 'open' };
+  #met = 0;
 
   constructor(target: { host: string; port: number }, splice?: (line: SplicedLine) => Splice) {
     this.#target = target;
@@ -51,6 +54,11 @@ export class FaultProxy {
     return [...this.#lines].some((line) => line.lostBytes);
   }
 
+  /** How often something was cut, refused, swallowed or held up: a fault without any of it was none. */
+  get met(): number {
+    return this.#met;
+  }
+
   /** For connections from now on. */
   aimAt(target: { host: string; port: number }): void {
     this.#target = target;
@@ -60,6 +68,7 @@ export class FaultProxy {
   setState(state: LineState): void {
     this.#state = state;
     for (const line of this.#lines) {
+      if (state.kind === 'closed') this.#met += 1;
       if (state.kind === 'closed' || (state.kind === 'open' && line.lostBytes)) line.cut();
     }
   }
@@ -75,6 +84,7 @@ export class FaultProxy {
 
   #accept(client: Socket): void {
     if (this.#state.kind === 'closed') {
+      this.#met += 1;
       client.on('error', () => {});
       client.resetAndDestroy();
       return;
@@ -84,6 +94,7 @@ export class FaultProxy {
       target: this.#target,
       state: () => this.#state,
       splice: this.#splice,
+      onMet: () => (this.#met += 1),
       onEnd: () => this.#lines.delete(line),
     });
     this.#lines.add(line);
@@ -95,6 +106,8 @@ interface LineOptions {
   target: { host: string; port: number };
   state: () => LineState;
   splice: ((line: SplicedLine) => Splice) | undefined;
+  /** Bytes were swallowed or held up. */
+  onMet: () => void;
   onEnd: () => void;
 }
 
@@ -129,12 +142,16 @@ class ProxiedLine implements SplicedLine {
     this.#watch(this.#server, this.#down);
   }
 
+  get isOpen(): boolean {
+    return !this.#ended && !this.#client.destroyed && !this.#server.destroyed;
+  }
+
   toServer(bytes: Buffer): void {
-    this.#up.write(bytes, this.#options.state());
+    this.#pass(this.#up, bytes);
   }
 
   toClient(bytes: Buffer): void {
-    this.#down.write(bytes, this.#options.state());
+    this.#pass(this.#down, bytes);
   }
 
   cut(): void {
@@ -147,8 +164,15 @@ class ProxiedLine implements SplicedLine {
     this.#options.onEnd();
   }
 
+  #pass(onwards: DelayedWriter, bytes: Buffer): void {
+    const state = this.#options.state();
+    if (state.kind === 'slow') this.#options.onMet();
+    onwards.write(bytes, state);
+  }
+
   #swallows(): boolean {
     if (this.#options.state().kind !== 'silent') return false;
+    this.#options.onMet();
     this.lostBytes = true;
     return true;
   }

@@ -71,11 +71,32 @@ export class Injector {
       return;
     }
     const startedAtMs = Date.now();
+    const metBefore = this.#met(fault);
     const heal = await this.#begin(fault);
     if (fault.durationMs > 0) await pause(fault.durationMs, undefined, { signal }).catch(() => {});
     const healedAtMs = Date.now();
-    this.injected.push({ description: describeFault(fault).trim(), startedAtMs, healedAtMs });
+    const description = describeFault(fault).trim();
+    if (this.#met(fault) === metBefore) this.notices.push(`nothing was there to be harmed: ${description}`);
+    else this.injected.push({ description, startedAtMs, healedAtMs });
     await heal();
+  }
+
+  /** Grows with every harm that a fault of this kind does on a line; NaN where the harm is sure. */
+  #met({ kind, part }: Fault): number {
+    const { lines, mood } = this.#world;
+    switch (part) {
+      case 'node-1':
+      case 'node-2':
+      case 'simulator':
+      case 'database':
+        return Number.NaN;
+      case 'operator link':
+        return MOODS[kind] === undefined ? lines.operator.met : mood.met;
+      case 'database links':
+        return lines.databases.reduce((sum, line) => sum + line.met, 0);
+      case 'customer link':
+        return kind === 'answers 500' ? Number.NaN : lines.customer.met;
+    }
   }
 
   async #begin({ kind, part, durationMs }: Fault): Promise<() => Promise<void> | void> {

@@ -18,6 +18,8 @@ export class OperatorMood {
   responseDelayMs = 0;
   receiptsTwice = false;
   receiptsForUnknownIds = false;
+  /** How often a mood did something to somebody: one that met nobody was no fault. */
+  met = 0;
   readonly #lines = new Set<MoodyLine>();
 
   splice(line: SplicedLine): Splice {
@@ -66,6 +68,7 @@ class MoodyLine implements Splice {
       if (command === COMMAND.deliver_sm_resp && sequence >= FIRST_OWN_SEQUENCE) continue;
       this.#submits += command === COMMAND.submit_sm ? 1 : 0;
       if (command === COMMAND.submit_sm && this.#mood.throttles && this.#submits % 2 === 0) {
+        this.#mood.met += 1;
         this.#line.toClient(encodeRefusal(command, sequence, STATUS.ESME_RTHROTTLED));
       } else this.#line.toServer(frame);
     }
@@ -81,16 +84,20 @@ class MoodyLine implements Splice {
       if (command === COMMAND.submit_sm_resp) this.#respond(frame);
       else this.#line.toClient(frame);
       if (command !== COMMAND.deliver_sm) continue;
-      if (this.#mood.receiptsTwice) this.#line.toClient(withSequence(frame, this.#nextSequence()));
+      if (this.#mood.receiptsTwice) this.#doubleReceipt(frame);
       if (this.#mood.receiptsForUnknownIds) this.#inventReceipt(frame);
     }
   }
 
   answerGarbage(): void {
+    if (!this.#line.isOpen) return;
+    this.#mood.met += 1;
     this.#line.toClient(randomBytes(GARBAGE_BYTES));
   }
 
   cutInMidPdu(): void {
+    if (!this.#line.isOpen) return;
+    this.#mood.met += 1;
     this.#cutsNext = true;
   }
 
@@ -103,8 +110,17 @@ class MoodyLine implements Splice {
 
   #respond(frame: Buffer): void {
     const { responseDelayMs } = this.#mood;
-    if (responseDelayMs === 0) this.#line.toClient(frame);
-    else setTimeout(() => this.#line.toClient(frame), responseDelayMs).unref();
+    if (responseDelayMs === 0) {
+      this.#line.toClient(frame);
+      return;
+    }
+    this.#mood.met += 1;
+    setTimeout(() => this.#line.toClient(frame), responseDelayMs).unref();
+  }
+
+  #doubleReceipt(frame: Buffer): void {
+    this.#mood.met += 1;
+    this.#line.toClient(withSequence(frame, this.#nextSequence()));
   }
 
   /** The same receipt under an id that was never given, without the reference that could still find the message. */
@@ -120,6 +136,7 @@ class MoodyLine implements Splice {
       tlvs:
         receiptedMessageId === undefined ? tlvs : { ...tlvs, receiptedMessageId: `9999${receiptedMessageId.slice(4)}` },
     };
+    this.#mood.met += 1;
     this.#line.toClient(encodePdu({ ...decoded.pdu, sequence: this.#nextSequence(), message: invented }));
   }
 

@@ -54,11 +54,14 @@ test('a cut ends what is open with a reset, and closed refuses what is new', asy
   const socket = await open();
   assert.equal(await said(socket, 'a'), 'a');
   const ended = closed(socket);
+  assert.equal(proxy.met, 0);
   proxy.setState({ kind: 'closed' });
   await ended;
+  assert.equal(proxy.met, 1);
   const refused = connect({ host: '127.0.0.1', port });
   refused.on('error', () => {});
   await closed(refused);
+  assert.equal(proxy.met, 2);
 });
 
 test('a silent line swallows without a word, and its connection ends when it speaks again', async () => {
@@ -72,6 +75,7 @@ test('a silent line swallows without a word, and its connection ends when it spe
   socket.write('lost');
   while (!proxy.hasSwallowed) await new Promise((resolve) => setImmediate(resolve));
   assert.equal(isHeard || socket.destroyed, false);
+  assert.ok(proxy.met > 0);
   const ended = closed(socket);
   proxy.setState({ kind: 'open' });
   await ended;
@@ -85,6 +89,7 @@ test('a slow line is late by its delay each way and keeps the order', async () =
   const startedMs = performance.now();
   assert.equal(await said(socket, 'late'), 'late');
   assert.ok(performance.now() - startedMs >= 2 * SLOW_MS - 5);
+  assert.equal(proxy.met, 2, 'once each way');
   proxy.setState({ kind: 'open' });
   assert.equal(await said(socket, 'soon'), 'soon');
   socket.destroy();

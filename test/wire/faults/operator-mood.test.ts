@@ -55,6 +55,7 @@ test('in no mood everything passes as it is', async () => {
   assert.equal(await submit(), 'taken');
   assert.equal((await receipts(1)).length, 1);
   assert.match(platform.events.join(), /^response (\d+),receipt \1$/);
+  assert.equal(mood.met, 0);
 });
 
 test('one that throttles refuses every other submit, which reaches no handset', async () => {
@@ -67,6 +68,7 @@ test('one that throttles refuses every other submit, which reaches no handset', 
     [0, 1, 2, 3].map((n) => operator.handsets.messages(`091100000${n}`).length),
     [1, 0, 1, 0],
   );
+  assert.equal(mood.met, 2);
   mood.recover();
   assert.deepEqual([await submit(4), await submit(5)], ['taken', 'taken']);
 });
@@ -96,6 +98,14 @@ test('one that sends receipts for unknown ids sends one beside each real one, by
   const [real, invented] = platform.receipts();
   assert.equal(real?.tlvId, real?.id);
   assert.deepEqual([invented?.tlvId, invented?.reference], [invented?.id, undefined]);
+});
+
+test('what nobody is there for meets nobody', async () => {
+  platform.destroy();
+  await eventually('the end', async () => (operator.sessions === 0 ? true : undefined));
+  mood.answerGarbage();
+  mood.cutInMidPdu();
+  assert.equal(mood.met, 0);
 });
 
 test('one that answers garbage loses the session, and a new one is in order', async () => {
