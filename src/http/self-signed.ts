@@ -66,6 +66,12 @@ function readKept(path: string, options: CertificateOptions): (Certificate & { i
   }
   const sealed = /^private key, sealed: (\S+)$/m.exec(pem)?.[1];
   const opened = sealed === undefined ? undefined : options.keys?.open(sealed, PLACE);
+  if (sealed !== undefined && opened?.kind !== 'opened') {
+    options.log.warn(
+      { path },
+      'the self-signed certificate is made anew: SECRET_KEY does not open the key of the old one',
+    );
+  }
   const plain = /-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----\r?\n/.exec(pem)?.[0];
   const key = opened?.kind === 'opened' ? opened.text : plain;
   const cert = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\r?\n/.exec(pem)?.[0];
