@@ -29,10 +29,11 @@ export interface HostileTarget {
   stop(): Promise<void>;
 }
 
-export async function startHostileTarget(): Promise<HostileTarget> {
+/** @param more environment beside that of every target */
+export async function startHostileTarget(more: Readonly<Record<string, string>> = {}): Promise<HostileTarget> {
   const database = await createTestDatabase();
   const directory = await makeDataDir();
-  const env = { DATABASE_URL: database.url, SIMULATOR: 'on', SPEECH: 'off' };
+  const env = { DATABASE_URL: database.url, SIMULATOR: 'on', SPEECH: 'off', ...more };
   const platform = await startPlatformProcess({ dataDir: directory.path, env });
   const port = Number(new URL(platform.http).port);
   let msgid = '';
