@@ -111,7 +111,7 @@ export async function startEmbeddedPostgres(options: {
         running = await keepRunning(running, { ...options, dataDir });
         return false;
       },
-      onError: (error) => options.log.error({ err: error }, 'PostgreSQL died and could not be started again'),
+      onError: (error) => options.log.error({ err: error }, 'PostgreSQL could not be looked after'),
     });
     watch.start();
     return {

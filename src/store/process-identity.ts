@@ -13,8 +13,13 @@ export interface ProcessIdentity {
 /** State and start time are fields 3 and 22 of /proc/PID/stat (proc_pid_stat(5)); counted here after the name, which may hold blanks. */
 const STATE_AFTER_NAME = 0;
 const START_TICKS_AFTER_NAME = 19;
+/** How the system says that there is no such file, no such process any more, or no /proc to look into. */
+const ABSENT: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ESRCH', 'EACCES', 'EPERM']);
 
-/** The identity of a running process; undefined when there is none of this id, or only its zombie. */
+/**
+ * The identity of a running process; undefined when there is none of this id, or only its zombie. Throws when it
+ * cannot be found out, for want of file descriptors for instance: a living server must not be taken for a dead one.
+ */
 export function identifyProcess(processId: number): ProcessIdentity | undefined {
   if (!Number.isSafeInteger(processId) || processId <= 0) return undefined;
   const bootId = readIfThere('/proc/sys/kernel/random/boot_id');
@@ -32,11 +37,13 @@ export function isRunning(identity: ProcessIdentity): boolean {
   return identifyProcess(identity.processId)?.startedAt === identity.startedAt;
 }
 
+/** Only what is not there is absent: when files can't be opened, nobody knows whether the process runs, and that is thrown. */
 function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'latin1');
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && ABSENT.has(String(error.code))) return undefined;
+    throw error;
   }
 }
 
