@@ -3,6 +3,7 @@
  * has one, and only then acknowledged to the operator. After 15 minutes a message is shown with what is missing marked,
  * and one that looked like a receipt if no segment was found for it.
  */
+import { hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
@@ -41,6 +42,10 @@ const JOIN_WITHIN_MS = 15 * 60_000;
 const COPY_WITHIN_MS = 60_000;
 const LOOK_EVERY_MS = 1_000;
 const MISSING = '[…]';
+/** 255 parts of 153 characters, the most that a handset can send (TS 23.040 §9.2.3.24.1); what an operator adds is cut. */
+const MAX_TEXT_CHARACTERS = 255 * 153;
+/** SMPP 3.4 §4.7.1 has 64; a longer one fits no index, and its message would come again for ever. */
+const MAX_ADDRESS_CHARACTERS = 64;
 
 export class Incoming {
   readonly #clock: Clock;
@@ -122,14 +127,15 @@ export class Incoming {
     settings: OperatorSettings,
     message: ShortMessageFields,
   ): { mobile: string; address: string } & ReturnType<typeof decodeUserData> {
-    const mobile = parseAnyMsisdn(message.source.digits) ?? message.source.digits;
+    const mobile = parseAnyMsisdn(message.source.digits) ?? message.source.digits.slice(0, MAX_ADDRESS_CHARACTERS);
     const decoded = decodeUserData({
       dataCoding: message.dataCoding,
       udhi: (message.esmClass & ESM_CLASS_UDHI) !== 0,
       bytes: messageBytes(message),
       defaultAlphabet: settings.defaultAlphabet,
     });
-    return { mobile, address: message.destination.digits, ...decoded };
+    const address = message.destination.digits.slice(0, MAX_ADDRESS_CHARACTERS);
+    return { mobile, address, ...decoded, text: cut(decoded.text) };
   }
 
   async #store(operatorId: number, settings: OperatorSettings, message: ShortMessageFields): Promise<void> {
@@ -207,7 +213,7 @@ export class Incoming {
       operatorId: group.operatorId,
       address: group.address,
       mobile: group.mobile,
-      text,
+      text: cut(text),
       fingerprint: fingerprint(group, text),
       receivedAtMs: Math.min(...segments.map((segment) => segment.receivedAtMs)),
     });
@@ -240,6 +246,11 @@ function sarOf(message: ShortMessageFields): { reference: number; total: number;
     : { reference, total, sequence };
 }
 
+function cut(text: string): string {
+  return text.length > MAX_TEXT_CHARACTERS ? text.slice(0, MAX_TEXT_CHARACTERS) : text;
+}
+
+/** Hashed: an index holds no text of more than 2,704 bytes, and 15 parts of hanzi have more. */
 function fingerprint(from: Omit<SegmentGroup, 'total'>, text: string): string {
-  return JSON.stringify([from.operatorId, from.mobile, from.address, from.reference, text]);
+  return hash('sha256', JSON.stringify([from.operatorId, from.mobile, from.address, from.reference, text]), 'base64url');
 }

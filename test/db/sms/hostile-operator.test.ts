@@ -60,6 +60,12 @@ function text(body: string, more: Partial<ShortMessageFields> = {}): Partial<Sho
   return { shortMessage: Buffer.from(body, 'latin1'), ...more };
 }
 
+/** Every run the same. */
+function noise(bytes: number): Buffer {
+  const random = randomOfInput(SEED, 0);
+  return Buffer.from(Array.from({ length: bytes }, () => random(256)));
+}
+
 const HOSTILE: Readonly<Record<string, Partial<ShortMessageFields>>> = {
   'a receipt of SQL': text(`id:'; DROP TABLE messages; -- stat:DELIVRD`, { esmClass: RECEIPT }),
   'a receipt whose id has a NUL': text('id:a\0b stat:DELIVRD', {
@@ -97,6 +103,15 @@ const HOSTILE: Readonly<Record<string, Partial<ShortMessageFields>>> = {
   }),
   'a coding that nobody has': { dataCoding: 0xef, shortMessage: Buffer.from('fffefdfc', 'hex') },
   'a message of 60,000 bytes': { tlvs: { messagePayload: Buffer.alloc(60_000, 'a') } },
+  'a message of 60,000 bytes that nothing compresses': { dataCoding: 8, tlvs: { messagePayload: noise(60_000) } },
+  'a message from an address of 60,000 characters': text('hello', {
+    source: { ton: 5, npi: 0, digits: noise(30_000).toString('hex') },
+  }),
+  'a part to an address of 60,000 characters': {
+    destination: { ton: 5, npi: 0, digits: noise(30_000).toString('hex') },
+    esmClass: UDHI,
+    shortMessage: Buffer.from('0500032c020168', 'hex'),
+  },
 };
 
 /** Each answer is a response; which status is the codec's and the database's to say, but never silence. */

@@ -176,3 +176,34 @@ test('a text that looks like a receipt and was sent to no two-way number is only
   assert.equal((await node.rows("SELECT 1 FROM in_flight WHERE operator_message_id = '4713'")).length, 1);
   assert.equal((await node.rows('SELECT 1 FROM incoming_segments WHERE total = 1')).length, 0);
 });
+
+/** No two characters alike, or PostgreSQL would compress them. */
+function hanzi(first: number, count: number): string {
+  return Array.from({ length: count }, (_, index) => String.fromCharCode(0x4e00 + first + index)).join('');
+}
+
+test('an incoming message of thousands of hanzi arrives whole, and its copy is known for one', async () => {
+  const text = hanzi(0, 67 * 30);
+  for (let copy = 0; copy < 2; copy += 1) {
+    for (let sequence = 1; sequence <= 30; sequence += 1) {
+      await part(77, 30, sequence, text.slice(67 * (sequence - 1), 67 * sequence));
+    }
+  }
+  assert.deepEqual(await shown(`${text.slice(0, 67)}%`), [text]);
+});
+
+test('of what no handset can send the first 39,015 characters are taken', async () => {
+  const text = hanzi(5_000, 15_000);
+  for (let sequence = 1; sequence <= 3; sequence += 1) {
+    const answer = await operator.deliver({
+      dataCoding: UCS2,
+      shortMessage: Buffer.alloc(0),
+      tlvs: { messagePayload: ucs2(text), sarMsgRefNum: 78, sarTotalSegments: 3, sarSegmentSeqnum: sequence },
+    });
+    assert.equal(answer.kind === 'response' && answer.status, 0);
+  }
+  assert.deepEqual(
+    (await shown(`${text.slice(0, 67)}%`)).map((body) => body.length),
+    [39_015],
+  );
+});
