@@ -1,22 +1,18 @@
 /**
- * Names to addresses for hosts that customers named. The system's resolver works on the threads that hashing
- * needs too and may take many seconds for one name, so look-ups are few at a time, the same name is asked once,
- * and a name that failed is not asked again for a moment. Judges nothing.
+ * Names to addresses for hosts that customers named. A name may take seconds, and its customer decides how many, so
+ * many are asked at a time; the same name is asked once, and a name that failed is not asked again for a moment.
+ * Judges nothing.
  */
 import type { LookupAddress } from 'node:dns';
-import { lookup as systemLookup } from 'node:dns/promises';
+import { NameServers } from './name-servers.ts';
 
 export type Lookup = (hostname: string) => Promise<readonly LookupAddress[]>;
 
-/** Node has four such threads by default; two stay free for the rest of the process. */
-const MAX_LOOKUPS = 2;
+/** Each is a query or two on its way. 256 callbacks, 128 checks and 16 recordings may want one at once. */
+const MAX_LOOKUPS = 1_000;
 const MAX_WAITING_LOOKUPS = 1_000;
 const FAILURE_KEPT_MS = 5_000;
 const MAX_KEPT_FAILURES = 1_000;
-
-function lookupAllAddresses(hostname: string): Promise<readonly LookupAddress[]> {
-  return systemLookup(hostname, { all: true });
-}
 
 export class NameLookup {
   readonly #lookup: Lookup;
@@ -25,7 +21,7 @@ export class NameLookup {
   readonly #waiting: (() => void)[] = [];
   #running = 0;
 
-  constructor(lookup: Lookup = lookupAllAddresses) {
+  constructor(lookup: Lookup = new NameServers().lookup) {
     this.#lookup = lookup;
   }
 

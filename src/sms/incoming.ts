@@ -252,5 +252,9 @@ function cut(text: string): string {
 
 /** Hashed: an index holds no text of more than 2,704 bytes, and 15 parts of hanzi have more. */
 function fingerprint(from: Omit<SegmentGroup, 'total'>, text: string): string {
-  return hash('sha256', JSON.stringify([from.operatorId, from.mobile, from.address, from.reference, text]), 'base64url');
+  return hash(
+    'sha256',
+    JSON.stringify([from.operatorId, from.mobile, from.address, from.reference, text]),
+    'base64url',
+  );
 }
