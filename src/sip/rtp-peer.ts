@@ -3,7 +3,8 @@
  * peer's packets come from another one, and ours reach it only there (symmetric RTP, RFC 4961); but whoever may move
  * the destination can steal a one-time code that is being read out. Hence the rule:
  *
- * 1. Packets count only when their host is that of the SDP or of the trunk's signalling. All others are dropped.
+ * 1. Packets count only when their host is that of the SDP or of the trunk's signalling. All others are dropped, and
+ *    those from port 0 (RFC 768: no answer wanted): no socket sends there, and its error would end every call.
  * 2. A packet from the very address and port of the SDP settles it: the destination stays.
  * 3. Before that, three packets in sequence of one SSRC from one allowed source move the destination there, once: a
  *    blind forger would have to guess port, SSRC and sequence, and a stray packet of an earlier call moves nothing.
@@ -59,7 +60,7 @@ export class RtpPeer {
   /** False when the packet isn't the peer's. May move the destination. */
   accepts(source: RtpAddress, packet: RtpPacket): boolean {
     const host = canonicalHost(source.address);
-    if (!this.#allowedHosts.has(host)) return false;
+    if (!this.#allowedHosts.has(host) || source.port === 0) return false;
     if (this.#settled) return true;
     if (host === this.#described.address && source.port === this.#described.port) {
       this.#settled = true;

@@ -71,3 +71,9 @@ test('addresses are compared, not their spelling', () => {
   hear(mapped, { address: '::ffff:192.0.2.10', port: 51_234 }, [1, 2, 3]);
   assert.deepEqual(mapped.destination, natted);
 });
+
+test('packets from port 0, to which nothing can be sent, are dropped', () => {
+  const peer = new RtpPeer(described);
+  assert.deepEqual(hear(peer, { ...described, port: 0 }, [1, 2, 3, 4]), [false, false, false, false]);
+  assert.deepEqual(peer.destination, described);
+});
