@@ -8,10 +8,17 @@ export interface JsonOption {
   json?: boolean;
 }
 
+const CONTROL_OF_JSON = /[\x7f-\x9f\u2028\u2029]/g;
+
 /** Prints `data` as JSON, or what `text` makes of it. */
 export function print(options: JsonOption, data: unknown, text: () => string): void {
-  const output = options.json === true ? JSON.stringify(data, null, 2) : text();
+  const output = options.json === true ? jsonText(data) : text();
   process.stdout.write(`${output}\n`);
+}
+
+/** JSON leaves DEL and the C1 controls as they are, and terminals obey those: U+009B begins a command like ESC [ does. */
+export function jsonText(data: unknown): string {
+  return JSON.stringify(data, null, 2).replace(CONTROL_OF_JSON, escaped);
 }
 
 /** Names that end in `AtMs` become ISO 8601 times without the `Ms`. */
@@ -79,10 +86,11 @@ export function count(number: number, one: string, many = `${one}s`): string {
 
 /** One line that a terminal takes for text, whatever is in it. */
 export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\u2028\u2029]/gu, (character) => {
-    if (character === '\n') return '\\n';
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  });
+  return text.replace(/[\p{Cc}\u2028\u2029]/gu, (character) => (character === '\n' ? '\\n' : escaped(character)));
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 const WIDE =
