@@ -19,6 +19,7 @@ import { VoiceSend } from './routes/voice-send.ts';
 import type { HttpServices } from './services.ts';
 
 const MAX_BODY_BYTES = 1_048_576;
+const BAD_REQUEST = 400;
 const NOT_FOUND = 404;
 const METHOD_NOT_ALLOWED = 405;
 const SERVER_FAULT = 500;
@@ -42,6 +43,10 @@ export async function createApplication(services: HttpServices, server: ServerHo
     bodyLimit: MAX_BODY_BYTES,
     exposeHeadRoutes: false,
     requestIdHeader: false,
+    // A path that can't be decoded; Fastify's own answer repeats it, query string and password with it.
+    frameworkErrors: (_error, _request, reply) => {
+      reply.raw.writeHead(BAD_REQUEST, { Connection: 'close', 'Content-Length': '0' }).end();
+    },
     routerOptions: { querystringParser: (raw) => raw as unknown as Record<string, unknown> },
   });
   // Bodies stay bytes, whatever they claim to be; parameters.ts reads those it knows.

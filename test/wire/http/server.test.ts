@@ -51,7 +51,12 @@ test('unknown paths are 404', async () => {
   for (const path of ['/', '/json/', '/json/sms_send', '/JSON/sms_send.php', '/json/sms_send.php/x', '/smsSend.php']) {
     assert.equal((await platform.ask(path)).status, 404, path);
   }
-  assert.equal((await platform.ask('/json/%')).status, 400);
+});
+
+test('a path that cannot be decoded is 400, and nothing of the request comes back', async () => {
+  const response = await platform.ask(`/json/%zz?${SEND.split('?')[1]}`);
+  assert.equal(response.status, 400);
+  assert.equal(response.body.length, 0);
 });
 
 test('a body over 1 MiB is 413, with and without its length announced', async () => {
