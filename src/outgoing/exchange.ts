@@ -12,6 +12,8 @@ export type Outcome =
 
 /** Nobody reads the body; beyond this the connection is cheaper to drop than to drain. */
 const MAX_BODY_BYTES = 64 * 1024;
+/** Of one answer, as 100 and 103 are: each costs 4 µs, and a server may send them without end. */
+export const MAX_INFORMATIONAL = 16;
 const MAX_REASON_CHARACTERS = 200;
 /** What a kept-alive connection ends with when the peer closed it just as the request went out. */
 const STALE_CODES = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
@@ -34,6 +36,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   retried = false;
   status = 0;
   #bodyBytes = 0;
+  #informational = 0;
   #released = false;
 
   constructor(path: string, deadlineMs: number, settled: (outcome: Outcome) => void) {
@@ -59,6 +62,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
     // RFC 9110 §15.2: informational answers come before the real one.
     if (status >= 200) this.status = status;
+    else if (++this.#informational > MAX_INFORMATIONAL)
+      this.#release(false, new Error('informational answers without end'));
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {

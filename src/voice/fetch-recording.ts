@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import { Client } from 'undici';
 import { type AddressRules, portOf } from '../outgoing/address-rules.ts';
 import { checkedConnect } from '../outgoing/checked-connect.ts';
+import { MAX_INFORMATIONAL } from '../outgoing/exchange.ts';
 import { type Lookup, NameLookup } from '../outgoing/name-lookup.ts';
 import { MAX_RECORDING_BYTES } from './recording.ts';
 
@@ -83,7 +84,12 @@ export class RecordingFetcher {
     const timer = setTimeout(() => late.abort(new Error('timed out')), deadlineMs - performance.now()).unref();
     try {
       const path = url.pathname + url.search;
-      const response = await client.request({ method: 'GET', path, headers: HEADERS, signal: late.signal });
+      let informational = 0;
+      const onInfo = (): void => {
+        informational += 1;
+        if (informational > MAX_INFORMATIONAL) late.abort(new Error('informational answers without end'));
+      };
+      const response = await client.request({ method: 'GET', path, headers: HEADERS, signal: late.signal, onInfo });
       if (response.statusCode !== OK) throw new Error(`answered ${response.statusCode}`);
       return await readBody(response.body);
     } finally {

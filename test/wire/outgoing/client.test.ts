@@ -228,6 +228,19 @@ describe('a GET to a URL that a customer named', () => {
     }
   });
 
+  test('informational answers are passed over, but not without end', async () => {
+    const hints = 'HTTP/1.1 103 Early Hints\r\n\r\n';
+    const final = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
+    const some = await serveRaw((socket) => socket.on('data', () => socket.end(hints.repeat(3) + final)));
+    assert.deepEqual(await clientWith().get(some.url, TIME_ENOUGH), { kind: 'answered', status: 200 });
+    const endless = await serveRaw((socket) => socket.on('data', () => socket.write(hints.repeat(20))));
+    assert.deepEqual(await clientWith().get(endless.url, TIME_ENOUGH), {
+      kind: 'failed',
+      reason: 'informational answers without end',
+    });
+    await Promise.all([...endless.sockets].map(closed));
+  });
+
   test('ends as failed when the client stops', async () => {
     const site = await serve(() => void client.stop());
     const client = clientWith({ connectionsPerOrigin: 1 });

@@ -18,6 +18,7 @@ const answers: Record<string, (response: ServerResponse) => void> = {
     response.write('a', () => response.destroy());
   },
   '/slow': (response) => void response.write('a'),
+  '/hints': (response) => void response.socket?.write('HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(20)),
 };
 let server: Server;
 let port = 0;
@@ -66,6 +67,10 @@ for (const path of ['/large', '/moved', '/nothing', '/cut']) {
     assert.equal((await get(path)).kind, 'failed');
   });
 }
+
+test('informational answers without end are not waited for', async () => {
+  assert.deepEqual(await get('/hints'), { kind: 'failed', reason: 'informational answers without end' });
+});
 
 test('an answer that does not end in time has failed', async () => {
   assert.equal((await get('/slow', fetcher({ timeoutMs: 100 }))).kind, 'failed');
