@@ -8,7 +8,8 @@ import { Client } from 'undici';
 import { type AddressRules, portOf } from './address-rules.ts';
 import { type CheckedConnectOptions, checkedConnect, type Target } from './checked-connect.ts';
 import { Exchange, type Outcome, outcomeOfError } from './exchange.ts';
-import { type Lookup, NameLookup } from './name-lookup.ts';
+import type { Lookup } from './name-lookup.ts';
+import { customersNames } from './name-servers.ts';
 
 const CONNECTIONS_PER_ORIGIN = 64;
 const MAX_CONNECTIONS = 1_024;
@@ -60,7 +61,7 @@ export class OutgoingClient {
   constructor(options: OutgoingClientOptions) {
     this.#connect = {
       rules: options.rules,
-      names: new NameLookup(options.lookup),
+      names: customersNames(options.lookup),
       ...(options.ca !== undefined && { ca: options.ca }),
     };
     this.#connectionsPerOrigin = options.connectionsPerOrigin ?? CONNECTIONS_PER_ORIGIN;

@@ -1,28 +1,26 @@
 /**
- * Names to addresses for hosts that customers named. A name may take seconds, and its customer decides how many, so
- * many are asked at a time; the same name is asked once, and a name that failed is not asked again for a moment.
- * Judges nothing.
+ * Bounds what look-ups of names cost: so many at a time, the same name is asked once, and a name that failed is not
+ * asked again for a moment. Judges nothing.
  */
 import type { LookupAddress } from 'node:dns';
-import { NameServers } from './name-servers.ts';
 
 export type Lookup = (hostname: string) => Promise<readonly LookupAddress[]>;
 
-/** Each is a query or two on its way. 256 callbacks, 128 checks and 16 recordings may want one at once. */
-const MAX_LOOKUPS = 1_000;
 const MAX_WAITING_LOOKUPS = 1_000;
 const FAILURE_KEPT_MS = 5_000;
 const MAX_KEPT_FAILURES = 1_000;
 
 export class NameLookup {
   readonly #lookup: Lookup;
+  readonly #maxLookups: number;
   readonly #underWay = new Map<string, Promise<readonly LookupAddress[]>>();
   readonly #failures = new Map<string, { error: unknown; untilMs: number }>();
   readonly #waiting: (() => void)[] = [];
   #running = 0;
 
-  constructor(lookup: Lookup = new NameServers().lookup) {
+  constructor(lookup: Lookup, options: { atOnce: number }) {
     this.#lookup = lookup;
+    this.#maxLookups = options.atOnce;
   }
 
   /** All addresses of a name, in the resolver's order. Throws what the resolver throws, or when too many wait. */
@@ -39,7 +37,7 @@ export class NameLookup {
   }
 
   async #resolve(hostname: string): Promise<readonly LookupAddress[]> {
-    if (this.#running >= MAX_LOOKUPS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.#running >= this.#maxLookups) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else this.#running += 1;
     try {
       return await this.#lookup(hostname);

@@ -7,22 +7,38 @@ import type { LookupAddress } from 'node:dns';
 import { lookup as systemLookup, Resolver } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
+import { type Lookup, NameLookup } from './name-lookup.ts';
 
 /** For one server's answer; each is asked twice. */
 const ANSWER_MS = 2_000;
 const TRIES = 2;
 const HOSTS_FILE = '/etc/hosts';
 const HOSTS_KEPT_MS = 5_000;
+/** Servers change with the network, and a resolver reads their names once. */
+const RESOLVER_KEPT_MS = 60_000;
+/** Each is a query or two on its way. 256 callbacks, 128 checks and 16 recordings may want one at once. */
+const MAX_LOOKUPS = 1_000;
+/** Node has four such threads by default, and hashes need them too. */
+const MAX_SYSTEM_LOOKUPS = 2;
+
+/** For the hosts that customers name. */
+export function customersNames(lookup: Lookup = new NameServers().lookup): NameLookup {
+  return new NameLookup(lookup, { atOnce: MAX_LOOKUPS });
+}
 
 export class NameServers {
-  readonly #resolver = new Resolver({ timeout: ANSWER_MS, tries: TRIES, maxTimeout: ANSWER_MS });
+  readonly #system = new NameLookup((name) => systemLookup(name, { all: true }), { atOnce: MAX_SYSTEM_LOOKUPS });
+  readonly #servers: readonly string[] | undefined;
   readonly #hostsFile: string;
+  #resolver: Resolver;
+  #resolverSinceMs = performance.now();
   #hosts: Promise<ReadonlyMap<string, readonly LookupAddress[]>> | undefined;
   #hostsReadMs = 0;
 
   /** Only tests give options; the servers are the system's, of /etc/resolv.conf. */
   constructor(options: { servers?: readonly string[]; hostsFile?: string } = {}) {
-    if (options.servers !== undefined) this.#resolver.setServers(options.servers);
+    this.#servers = options.servers;
+    this.#resolver = this.#makeResolver();
     this.#hostsFile = options.hostsFile ?? HOSTS_FILE;
   }
 
@@ -31,8 +47,9 @@ export class NameServers {
     const name = hostname.replace(/\.$/, '').toLowerCase();
     const listed = (await this.#listedHosts()).get(name);
     if (listed !== undefined) return listed;
-    if (!name.includes('.')) return systemLookup(hostname, { all: true });
-    const [four, six] = await Promise.allSettled([this.#resolver.resolve4(name), this.#resolver.resolve6(name)]);
+    if (!name.includes('.')) return this.#system.resolve(hostname);
+    const resolver = this.#freshResolver();
+    const [four, six] = await Promise.allSettled([resolver.resolve4(name), resolver.resolve6(name)]);
     const found = [
       ...(four.status === 'fulfilled' ? four.value : []).map((address) => ({ address, family: 4 })),
       ...(six.status === 'fulfilled' ? six.value : []).map((address) => ({ address, family: 6 })),
@@ -40,6 +57,21 @@ export class NameServers {
     if (found.length === 0 && four.status === 'rejected') throw four.reason;
     return found;
   };
+
+  #freshResolver(): Resolver {
+    const nowMs = performance.now();
+    if (nowMs - this.#resolverSinceMs > RESOLVER_KEPT_MS) {
+      this.#resolver = this.#makeResolver();
+      this.#resolverSinceMs = nowMs;
+    }
+    return this.#resolver;
+  }
+
+  #makeResolver(): Resolver {
+    const resolver = new Resolver({ timeout: ANSWER_MS, tries: TRIES, maxTimeout: ANSWER_MS });
+    if (this.#servers !== undefined) resolver.setServers(this.#servers);
+    return resolver;
+  }
 
   #listedHosts(): Promise<ReadonlyMap<string, readonly LookupAddress[]>> {
     const nowMs = performance.now();

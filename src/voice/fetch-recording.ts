@@ -8,7 +8,8 @@ import { Client } from 'undici';
 import { type AddressRules, portOf } from '../outgoing/address-rules.ts';
 import { checkedConnect } from '../outgoing/checked-connect.ts';
 import { MAX_INFORMATIONAL } from '../outgoing/exchange.ts';
-import { type Lookup, NameLookup } from '../outgoing/name-lookup.ts';
+import type { Lookup, NameLookup } from '../outgoing/name-lookup.ts';
+import { customersNames } from '../outgoing/name-servers.ts';
 import { MAX_RECORDING_BYTES } from './recording.ts';
 
 const TIMEOUT_MS = 30_000;
@@ -45,7 +46,7 @@ export class RecordingFetcher {
 
   constructor(options: RecordingFetcherOptions) {
     this.#options = options;
-    this.#names = new NameLookup(options.lookup);
+    this.#names = customersNames(options.lookup);
   }
 
   /** `url` is absolute, http or https. Never throws. */
