@@ -50,6 +50,17 @@ export interface Comparison {
   readonly findings: readonly string[];
 }
 
+/** Figures that are faults, whatever happened to the platform. What is delivered twice has a bound of its own. */
+export const MUST_BE_ZERO = [
+  'lost',
+  'unexpected',
+  'chargedTwice',
+  'refundMissing',
+  'withoutFinalState',
+  'callbacksMissing',
+  'balanceDifference',
+] as const satisfies readonly (keyof Comparison)[];
+
 const MAX_FINDINGS = 40;
 const MAX_DIALS = 2;
 const UNCERTAIN_ENDS: readonly (string | null)[] = ['UNKNOWN', 'ACCEPTD'];

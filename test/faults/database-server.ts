@@ -2,11 +2,9 @@
  * The PostgreSQL of the run, with fsync and synchronous commit on, in a cluster of its own: all of its processes can be
  * killed or stopped at once, and it is started again when it is told, by nobody else.
  */
-import { createWriteStream, readdirSync, readFileSync } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { createLogger } from '../../src/base/log.ts';
@@ -14,6 +12,7 @@ import { chooseAccount, findPostgresHome } from '../../src/store/postgres-binari
 import { CLUSTER_USER, makeCluster } from '../../src/store/postgres-cluster.ts';
 import { startServer, stopServer } from '../../src/store/postgres-server.ts';
 import { isRunning, type ProcessIdentity } from '../../src/store/process-identity.ts';
+import { continueServer, freePort, killServer, stopServerInItsTracks } from './server-processes.ts';
 
 const HOST = '127.0.0.1';
 const PASSWORD = 'faults';
@@ -75,21 +74,23 @@ export class DatabaseServer {
     }
   }
 
-  /** SIGKILL to every process of it, the postmaster first stopped so that it starts no other. */
+  /** SIGKILL to every process of it. */
   async kill(): Promise<void> {
-    const processes = this.#freeze();
-    for (const id of processes.toReversed()) sendSignal(id, 'SIGKILL');
+    const postmaster = this.#postmaster();
+    if (postmaster !== undefined) killServer(postmaster);
     while (this.isRunning) await pause(GONE_POLL_MS);
     this.#server = undefined;
   }
 
   /** Stops every process of it in its tracks. */
   freeze(): void {
-    this.#freeze();
+    const postmaster = this.#postmaster();
+    if (postmaster !== undefined) stopServerInItsTracks(postmaster);
   }
 
   thaw(): void {
-    for (const id of this.#processes().toReversed()) sendSignal(id, 'SIGCONT');
+    const postmaster = this.#postmaster();
+    if (postmaster !== undefined) continueServer(postmaster);
   }
 
   /** For good: nothing starts it again. */
@@ -144,20 +145,9 @@ export class DatabaseServer {
     throw new Error(`PostgreSQL did not start: ${lines.join(' | ')}`);
   }
 
-  #freeze(): number[] {
-    const postmaster = this.#server?.processId;
-    if (postmaster === undefined || !this.isRunning) return [];
-    sendSignal(postmaster, 'SIGSTOP');
-    const processes = this.#processes();
-    for (const id of processes) sendSignal(id, 'SIGSTOP');
-    return processes;
-  }
-
-  /** The postmaster first. */
-  #processes(): number[] {
-    const postmaster = this.#server?.processId;
-    if (postmaster === undefined || !this.isRunning) return [];
-    return [postmaster, ...childrenOf(postmaster)];
+  /** While it runs. */
+  #postmaster(): number | undefined {
+    return this.isRunning ? this.#server?.processId : undefined;
   }
 }
 
@@ -176,38 +166,4 @@ function settings(port: number): Record<string, string> {
     jit: 'off',
     timezone: 'UTC',
   };
-}
-
-/** Synchronous: thousands of turns through the thread pool took 40 s on a crowded machine, with the server stopped. */
-function childrenOf(parent: number): number[] {
-  return readdirSync('/proc')
-    .filter((id) => /^\d+$/.test(id) && parentOf(id) === String(parent))
-    .map(Number);
-}
-
-/** Field 4 of proc_pid_stat(5), the second after the name; undefined when the process is gone. */
-function parentOf(id: string): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${id}/stat`, 'latin1');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
-  } catch {
-    return undefined;
-  }
-}
-
-function sendSignal(processId: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(processId, signal);
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, HOST);
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }

@@ -1,4 +1,5 @@
 /** The figures of a run as they are printed and judged, and the command that makes the same run again. */
+import { MUST_BE_ZERO } from './comparison.ts';
 import type { SeedResult } from './run-seed.ts';
 import type { Schedule } from './schedule.ts';
 
@@ -19,16 +20,6 @@ export interface Figures {
   readonly balanceDifference: number;
   readonly slowestRecoveryMs: number | null;
 }
-
-const MUST_BE_ZERO = [
-  'lost',
-  'unexpected',
-  'chargedTwice',
-  'refundMissing',
-  'withoutFinalState',
-  'callbacksMissing',
-  'balanceDifference',
-] as const;
 
 export function figuresOf(
   { seed }: Pick<Schedule, 'seed'>,

@@ -1,6 +1,7 @@
 /** Does what a schedule says to the running world, undoes it in time, and notes when each fault began and was over. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { CustomerOrder } from './customer-process.ts';
+import type { FaultDatabase } from './fault-database.ts';
 import type { FaultProxy } from './fault-proxy.ts';
 import type { OperatorMood } from './operator-mood.ts';
 import type { InjectedFault } from './recovery.ts';
@@ -44,11 +45,11 @@ const MOODS: Partial<Record<Fault['kind'], (mood: OperatorMood, durationMs: numb
 export class Injector {
   readonly injected: InjectedFault[] = [];
   readonly notices: string[] = [];
-  readonly #world: World;
+  readonly #world: World<FaultDatabase>;
   /** The end of each part's latest fault: on a slow machine healing takes longer than the schedule left for it. */
   readonly #healed = new Map<Fault['part'], Promise<void>>();
 
-  constructor(world: World) {
+  constructor(world: World<FaultDatabase>) {
     this.#world = world;
   }
 
@@ -66,8 +67,9 @@ export class Injector {
   }
 
   async #inject(fault: Fault, signal: AbortSignal): Promise<void> {
-    if (fault.kind === 'full disk' && this.#world.volume.notMounted !== undefined) {
-      this.notices.push(`the disk was not filled: ${this.#world.volume.notMounted}`);
+    const { notMounted } = this.#world.servers.volume;
+    if (fault.kind === 'full disk' && notMounted !== undefined) {
+      this.notices.push(`the disk was not filled: ${notMounted}`);
       return;
     }
     const startedAtMs = Date.now();
@@ -112,7 +114,7 @@ export class Injector {
       case 'operator link':
         return this.#onOperatorLine(kind, durationMs);
       case 'database links':
-        return this.#onLines(this.#world.lines.databases, kind, SLOW_DATABASE_MS);
+        return this.#onLines(this.#world.servers.lines, kind, SLOW_DATABASE_MS);
       case 'customer link':
         return kind === 'answers 500'
           ? this.#failCustomer()
@@ -142,7 +144,7 @@ export class Injector {
   }
 
   async #onDatabase(kind: Fault['kind']): Promise<() => Promise<void> | void> {
-    const { databaseServer: server, volume } = this.#world;
+    const { server, volume } = this.#world.servers;
     if (kind === 'kill -9') {
       await server.kill();
       return () => server.start();

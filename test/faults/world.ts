@@ -1,12 +1,14 @@
 /**
- * Everything a run is made of, as real processes: two nodes of the platform on one PostgreSQL, a simulated operator, simulated
- * telephones, a customer's web server, and a proxy in each line between them. Nothing of it is left behind.
+ * Everything a run is made of, as real processes: two nodes of the platform on a database that the run brings, a simulated
+ * operator, simulated telephones, a customer's web server, and a proxy before the operator and the customer. Nothing of it is
+ * left behind.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { createLogger } from '../../src/base/log.ts';
 import { hashPassword } from '../../src/base/password.ts';
 import { parseOperatorSettings } from '../../src/domain/operator-settings.ts';
 import { parseTrunkSettings } from '../../src/domain/trunk-settings.ts';
@@ -15,13 +17,12 @@ import { Database } from '../../src/store/database.ts';
 import { migrate } from '../../src/store/migrate.ts';
 import { addOperator, listLinkSlots } from '../../src/store/operators.ts';
 import { addTrunk } from '../../src/store/trunks.ts';
-import { DatabaseServer } from './database-server.ts';
-import { type DatabaseVolume, makeDatabaseVolume } from './database-volume.ts';
 import { FaultProxy } from './fault-proxy.ts';
 import { HandsetJournal } from './handset-journal.ts';
 import { ManagedProcess } from './managed-process.ts';
 import { OperatorMood } from './operator-mood.ts';
 import type { UnknownPolicy } from './schedule.ts';
+import type { WorldDatabase } from './world-database.ts';
 
 const HOST = '127.0.0.1';
 const fileOf = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -48,10 +49,9 @@ export const OPERATOR = {
 /** Added to a message's validity before a missing receipt is given up. */
 export const RECEIPT_GRACE_S = 60;
 
-export interface World {
-  readonly volume: DatabaseVolume;
-  readonly databaseServer: DatabaseServer;
-  /** Straight to the server, through no proxy. */
+export interface World<Servers extends WorldDatabase = WorldDatabase> {
+  readonly servers: Servers;
+  /** Straight to the server that takes writes, through no proxy. */
   readonly database: Database;
   readonly nodes: readonly [PlatformNode, PlatformNode];
   readonly simulator: ManagedProcess;
@@ -59,11 +59,7 @@ export interface World {
   readonly customer: ManagedProcess;
   readonly telephoneUrl: string;
   readonly callbackUrl: string;
-  readonly lines: {
-    readonly operator: FaultProxy;
-    readonly databases: readonly FaultProxy[];
-    readonly customer: FaultProxy;
-  };
+  readonly lines: { readonly operator: FaultProxy; readonly customer: FaultProxy };
   readonly mood: OperatorMood;
   readonly journal: HandsetJournal;
   /** Processes that ended although nobody ended them. */
@@ -103,8 +99,16 @@ export class PlatformNode {
   }
 }
 
+export interface WorldOptions<Servers extends WorldDatabase> {
+  readonly unknownPolicy: UnknownPolicy;
+  /** An empty one; the world stops it. */
+  readonly makeDatabase: (directory: string) => Promise<Servers>;
+}
+
 /** Resolves when both nodes answer and every link is bound. Nothing is left behind when it rejects. */
-export async function startWorld(options: { seconds: number; unknownPolicy: UnknownPolicy }): Promise<World> {
+export async function startWorld<Servers extends WorldDatabase>(
+  options: WorldOptions<Servers>,
+): Promise<World<Servers>> {
   const directory = await mkdtemp(join(tmpdir(), 'feige-faults-'));
   const stops: (() => Promise<unknown>)[] = [];
   const stop = async (keeps: boolean): Promise<void> => {
@@ -119,24 +123,23 @@ export async function startWorld(options: { seconds: number; unknownPolicy: Unkn
   }
 }
 
-interface Making {
-  readonly seconds: number;
-  readonly unknownPolicy: UnknownPolicy;
+interface Making<Servers extends WorldDatabase> extends WorldOptions<Servers> {
   readonly directory: string;
   readonly stops: (() => Promise<unknown>)[];
 }
 
-async function start(making: Making): Promise<Omit<World, 'directory' | 'stop'>> {
-  const { directory, stops, seconds } = making;
+async function start<Servers extends WorldDatabase>(
+  making: Making<Servers>,
+): Promise<Omit<World<Servers>, 'directory' | 'stop'>> {
+  const { directory, stops } = making;
   const unexpectedEnds: string[] = [];
   const onUnexpectedEnd = (what: string): void => void unexpectedEnds.push(what);
-  const volume = await makeDatabaseVolume(directory, seconds);
-  stops.push(() => volume.remove());
-  const databaseServer = await DatabaseServer.make(volume.path, join(directory, 'postgres.log'));
-  stops.push(() => databaseServer.stop());
-  await migrate(databaseServer.url());
-  const database = new Database(databaseServer.url());
+  const servers = await making.makeDatabase(directory);
+  stops.push(() => servers.stop());
+  await migrate(servers.url);
+  const database = new Database(servers.url);
   stops.push(() => database.stop());
+  database.followPrimary(createLogger({ level: 'silent' }));
 
   const program = (name: string, args: readonly string[], up: RegExp, environment: Record<string, string>) => {
     const logFile = join(directory, `${name}.log`);
@@ -176,24 +179,21 @@ async function start(making: Making): Promise<Omit<World, 'directory' | 'stop'>>
   };
   await startSimulator();
 
-  const databases: FaultProxy[] = [];
   const nodes: PlatformNode[] = [];
   for (const name of ['node-1', 'node-2']) {
-    const proxy = await line(new FaultProxy({ host: HOST, port: databaseServer.port }));
-    const environment = nodeEnvironment(databaseServer.url(proxy.port), join(directory, name));
+    const environment = nodeEnvironment(await servers.urlForNode(), join(directory, name));
     const node = new PlatformNode(
       program(name, [fileOf('../../src/main.ts')], /API +(http:\S+)[\s\S]*Database/, environment),
     );
     await node.start();
-    databases.push(proxy);
     nodes.push(node);
   }
   // After the nodes, so that each takes its part of the links.
-  await addCustomers(database, { operatorPort: operatorLine.port, sipPort: Number(sipPort), making });
+  const { unknownPolicy } = making;
+  await addCustomers(database, { operatorPort: operatorLine.port, sipPort: Number(sipPort), unknownPolicy });
   await untilBound(database);
   return {
-    volume,
-    databaseServer,
+    servers,
     database,
     nodes: nodes as unknown as readonly [PlatformNode, PlatformNode],
     simulator,
@@ -201,7 +201,7 @@ async function start(making: Making): Promise<Omit<World, 'directory' | 'stop'>>
     customer,
     telephoneUrl: `http://${HOST}:${telephonePort}`,
     callbackUrl: `http://${HOST}:${customerLine.port}/result`,
-    lines: { operator: operatorLine, databases, customer: customerLine },
+    lines: { operator: operatorLine, customer: customerLine },
     mood,
     journal,
     unexpectedEnds,
@@ -244,9 +244,8 @@ function nodeEnvironment(databaseUrl: string, dataDir: string): Record<string, s
 
 async function addCustomers(
   database: Database,
-  { operatorPort, sipPort, making }: { operatorPort: number; sipPort: number; making: Making },
+  { operatorPort, sipPort, unknownPolicy }: { operatorPort: number; sipPort: number; unknownPolicy: UnknownPolicy },
 ): Promise<void> {
-  const { unknownPolicy } = making;
   const passwordHash = await hashPassword(ACCOUNT.password);
   await createAccount(database, { username: ACCOUNT.username, passwordHash, points: POINTS });
   const operator = parseOperatorSettings({ ...OPERATOR, host: HOST, port: operatorPort, unknownPolicy });
