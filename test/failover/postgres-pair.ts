@@ -4,14 +4,15 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, chown, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import { appendFile, chown, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { chooseAccount } from '../../src/store/postgres-binaries.ts';
+import { continueServer, freePort, killServer, stopServerInItsTracks } from '../faults/server-processes.ts';
+import type { WorldDatabase } from '../faults/world-database.ts';
 
 const INSTALLED = '/usr/lib/postgresql';
 const USER = 'feige';
@@ -77,35 +78,37 @@ export class PostgresServer {
     }
   }
 
-  /** The signal goes to every process of the server at once, as when its machine stops or stands still. */
-  async signalAll(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): Promise<void> {
-    const postmaster = this.#postmaster?.pid;
-    if (postmaster === undefined) return;
-    // Stopped first, so that it starts no process meanwhile.
-    process.kill(postmaster, 'SIGSTOP');
-    for (const child of await childrenOf(postmaster)) signalIfThere(child, signal);
-    process.kill(postmaster, signal);
-    if (signal === 'SIGKILL') await this.#gone();
+  /** All of its processes, as when its machine dies. Resolves when it is gone. */
+  async kill(): Promise<void> {
+    const postmaster = this.#running();
+    if (postmaster?.pid === undefined) return;
+    const exited = once(postmaster, 'exit');
+    killServer(postmaster.pid);
+    await exited;
   }
 
-  async stop(): Promise<void> {
-    if (this.#postmaster?.exitCode !== null || this.#postmaster.signalCode !== null) return;
-    this.#postmaster.kill('SIGCONT');
-    await this.signalAll('SIGKILL');
+  /** All of its processes, as when its machine stands still. */
+  freeze(): void {
+    const postmaster = this.#running();
+    if (postmaster?.pid !== undefined) stopServerInItsTracks(postmaster.pid);
   }
 
-  async #gone(): Promise<void> {
+  thaw(): void {
+    const postmaster = this.#running();
+    if (postmaster?.pid !== undefined) continueServer(postmaster.pid);
+  }
+
+  #running(): ChildProcess | undefined {
     const postmaster = this.#postmaster;
-    if (postmaster && postmaster.exitCode === null && postmaster.signalCode === null) await once(postmaster, 'exit');
+    return postmaster?.exitCode === null && postmaster.signalCode === null ? postmaster : undefined;
   }
 }
 
-export interface PostgresPair {
+export interface PostgresPair extends WorldDatabase {
   readonly primary: PostgresServer;
   readonly standby: PostgresServer;
   /** Both hosts, the primary first. */
   readonly url: string;
-  stop(): Promise<void>;
 }
 
 /** Both run, and no commit of the primary ends before the standby has it on disk. */
@@ -125,7 +128,7 @@ export async function startPostgresPair(bin: string): Promise<PostgresPair> {
   const tool = (name: string, args: readonly string[], directory: string): Promise<unknown> =>
     run(join(bin, name), args, { ...account, cwd: directory, env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' } });
   const stop = async (): Promise<void> => {
-    for (const server of servers) await server.stop();
+    for (const server of servers) await server.kill();
     await rm(top, { recursive: true, force: true, maxRetries: 5 });
   };
   try {
@@ -144,7 +147,7 @@ export async function startPostgresPair(bin: string): Promise<PostgresPair> {
     await primary.query('SELECT pg_reload_conf()');
     await untilSynchronous(primary);
     const url = `postgresql://${USER}@${HOST}:${primary.port},${HOST}:${standby.port}/feige?target_session_attrs=read-write`;
-    return { primary, standby, url, stop };
+    return { primary, standby, url, urlForNode: async () => url, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -159,32 +162,4 @@ async function untilSynchronous(primary: PostgresServer): Promise<void> {
     await pause(LOOK_EVERY_MS);
   }
   throw new Error('the standby does not follow');
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, HOST);
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-async function childrenOf(parent: number): Promise<number[]> {
-  const children: number[] = [];
-  for (const pid of await readdir('/proc')) {
-    if (!/^\d+$/.test(pid)) continue;
-    const status = await readFile(join('/proc', pid, 'status'), 'utf8').catch(() => '');
-    if (Number(/^PPid:\s+(\d+)/m.exec(status)?.[1]) === parent) children.push(Number(pid));
-  }
-  return children;
-}
-
-function signalIfThere(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
-  }
 }

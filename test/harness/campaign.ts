@@ -13,10 +13,8 @@ const TICK_MS = 10;
 const DRAIN_LOOK_MS = 250;
 const FIRST_MOBILE = 10_000_000;
 
-export interface Sent {
+interface Sent {
   readonly n: number;
-  readonly atMs: number;
-  answeredAtMs: number;
   /** The contract's code, or why there was none. */
   outcome: string;
   msgid: number | undefined;
@@ -63,7 +61,7 @@ export interface CampaignOptions {
 }
 
 export class Campaign {
-  readonly sent: Sent[] = [];
+  readonly #sent: Sent[] = [];
   readonly #options: CampaignOptions;
   readonly #underWay = new Set<Promise<void>>();
   #running = true;
@@ -81,20 +79,11 @@ export class Campaign {
     await Promise.all(this.#underWay);
   }
 
-  /** The longest time without an answer of 00000, between those before and after. */
-  longestGapMs(): number {
-    const good = this.sent.filter(({ outcome }) => outcome === '00000').map(({ answeredAtMs }) => answeredAtMs);
-    good.sort((a, b) => a - b);
-    let longest = 0;
-    for (const [index, atMs] of good.entries()) longest = Math.max(longest, atMs - (good[index - 1] ?? atMs));
-    return Math.round(longest);
-  }
-
   async #run(): Promise<void> {
     const startedMs = performance.now();
     while (this.#running) {
       const due = Math.floor(((performance.now() - startedMs) / 1_000) * this.#options.perSecond);
-      while (this.sent.length < due) {
+      while (this.#sent.length < due) {
         const asked = this.#ask().finally(() => this.#underWay.delete(asked));
         this.#underWay.add(asked);
       }
@@ -104,9 +93,9 @@ export class Campaign {
 
   async #ask(): Promise<void> {
     const { nodes, username, password, drurl } = this.#options;
-    const n = this.sent.length;
-    const one: Sent = { n, atMs: performance.now(), answeredAtMs: 0, outcome: 'no node', msgid: undefined };
-    this.sent.push(one);
+    const n = this.#sent.length;
+    const one: Sent = { n, outcome: 'no node', msgid: undefined };
+    this.#sent.push(one);
     const mobile = mobileOf(n);
     const query = new URLSearchParams({ username, password, mobile, message: textOf(n), drurl, drurl_check: 'N' });
     const bases = nodes();
@@ -115,7 +104,6 @@ export class Campaign {
       const { outcome, msgid } = await get(`${base}/json/sms_send.php?${query.toString()}`);
       one.outcome = outcome;
       one.msgid = msgid;
-      one.answeredAtMs = performance.now();
       if (outcome !== 'ECONNREFUSED') return;
     }
   }
@@ -148,16 +136,16 @@ export class Campaign {
       [],
     );
     const stored = new Map(rows.map((row) => [row.msgid, row]));
-    const accepted = this.sent.filter(({ outcome }) => outcome === '00000');
-    const said = new Map(this.sent.map((one) => [textOf(one.n), one]));
+    const accepted = this.#sent.filter(({ outcome }) => outcome === '00000');
+    const said = new Map(this.#sent.map((one) => [textOf(one.n), one]));
     const bodies = new Set(rows.map(({ body }) => body));
     const known = (one: Sent): boolean => /^\d{5}$/.test(one.outcome) || one.outcome === 'ECONNREFUSED';
-    const turnedDown = this.sent.filter((one) => known(one) && one.outcome !== '00000');
+    const turnedDown = this.#sent.filter((one) => known(one) && one.outcome !== '00000');
     const { mismatches } = await checkLedger(database);
     return {
-      requests: this.sent.length,
+      requests: this.#sent.length,
       accepted: accepted.length,
-      unanswered: this.sent.filter((one) => !known(one)).length,
+      unanswered: this.#sent.filter((one) => !known(one)).length,
       refused: turnedDown.length,
       lost: accepted.filter(({ msgid, n }) => stored.get(msgid ?? 0)?.body !== textOf(n)).length,
       unexpected:

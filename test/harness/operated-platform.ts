@@ -1,12 +1,9 @@
 /**
- * What stands around nodes in a trial of their durability: an account with points, a simulated operator with its
- * handsets in this process, and a customer's server that takes the callbacks.
+ * What stands around nodes in a trial of how they share their work: an account with points, an operator that the trial
+ * brings, and a customer's server that takes the callbacks.
  */
-import { createLogger } from '../../src/base/log.ts';
-import { FollowingClock } from '../../src/base/clock.ts';
 import { hashPassword } from '../../src/base/password.ts';
 import { parseOperatorSettings } from '../../src/domain/operator-settings.ts';
-import { SimulatedOperator } from '../../src/simulator/smsc.ts';
 import { createAccount } from '../../src/store/account-admin.ts';
 import type { Database } from '../../src/store/database.ts';
 import { addOperator } from '../../src/store/operators.ts';
@@ -35,14 +32,14 @@ export interface Surroundings {
 
 /**
  * On a migrated database that no node has worked on yet.
- * @param options.operator instead of a simulated one; stopped with the rest
+ * @param options.operator is stopped with the rest
  */
 export async function startSurroundings(
   database: Database,
-  options: { links: number; throttle: number; operator?: OperatorOfTrial },
+  options: { links: number; throttle: number; operator: OperatorOfTrial },
 ): Promise<Surroundings> {
   const customer = await startCustomerServer((response) => response.end('OK'));
-  const operator = options.operator ?? (await startSimulator());
+  const { operator } = options;
   const passwordHash = await hashPassword(USER.password);
   await createAccount(database, { username: USER.username, passwordHash, points: POINTS, settings: {} });
   const settings = parseOperatorSettings({
@@ -68,30 +65,5 @@ export async function startSurroundings(
       await operator.stop();
       await customer.stop();
     },
-  };
-}
-
-async function startSimulator(): Promise<OperatorOfTrial> {
-  const simulator = new SimulatedOperator({
-    host: '127.0.0.1',
-    port: 0,
-    dataDir: undefined,
-    systemId: 'feige',
-    password: 'simulate',
-    clock: new FollowingClock(),
-    log: createLogger({ level: 'silent' }),
-    latencyMs: 20,
-    receiptDelayMs: 100,
-  });
-  const { port } = await simulator.start();
-  return {
-    port,
-    delivered: () => {
-      const times = new Map<string, number>();
-      for (const { number } of simulator.handsets.numbers())
-        for (const { text } of simulator.handsets.messages(number)) times.set(text, (times.get(text) ?? 0) + 1);
-      return times;
-    },
-    stop: () => simulator.stop(),
   };
 }
