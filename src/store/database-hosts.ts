@@ -13,6 +13,8 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const OTHERS_WITHIN_MS = 1_000;
 const PROBE_QUERY_TIMEOUT_MS = 3_000;
 const WATCH_EVERY_MS = 2_000;
+/** Of a look: a primary that stands still must not hide its successor for as long as a connection may take. */
+const WATCH_PATIENCE_MS = 2_000;
 
 export type ConnectOptions = Omit<pg.ClientConfig, 'connectionString' | 'connectionTimeoutMillis'>;
 
@@ -33,13 +35,26 @@ export function connectWritable(databaseUrl: string, options: ConnectOptions = {
   return new DatabaseHosts(databaseUrl).connect(options);
 }
 
+type Opening =
+  | { readonly kind: 'open'; readonly client: pg.Client }
+  | { readonly kind: 'failed'; readonly cause: unknown };
+
+interface Follower {
+  readonly log: Logger;
+  /** Another server took over as the primary. */
+  readonly onMoved: () => void;
+}
+
 export class DatabaseHosts {
   readonly #urls: readonly string[];
+  /** Called when another server takes over, for those that wait for one that may say nothing for seconds. */
+  readonly #waiting = new Set<() => void>();
   #current: string | undefined;
   /** The newest one on which writes were seen; 0 where the server does not say. */
   #timeline = 0;
   #choosing: Promise<string> | undefined;
   #watch: Periodic | undefined;
+  #follower: Follower | undefined;
 
   constructor(databaseUrl: string) {
     this.#urls = databaseHosts(databaseUrl);
@@ -51,40 +66,44 @@ export class DatabaseHosts {
   }
 
   /** The address of the server that takes writes, as far as known; found out when it is not. */
-  current(): Promise<string> {
-    return this.#current === undefined ? this.#choose() : Promise.resolve(this.#current);
+  async current(): Promise<string> {
+    return this.#current ?? (await this.#unlessMoved(this.#choose())) ?? this.current();
   }
 
   /** A connection to the server that takes writes. Throws DATABASE_UNREACHABLE. */
   async connect(options: ConnectOptions): Promise<pg.Client> {
-    const known = await this.#open(await this.current(), options);
+    const current = await this.current();
+    const known = await this.#open(current, options);
     if (known.kind === 'open') return known.client;
     if (!this.several) throw unreachable(known.cause);
-    this.#current = undefined;
-    const chosen = await this.#open(await this.#choose(), options);
+    this.#forget(current);
+    const newest = await this.current();
+    const chosen = await this.#open(newest, options);
     if (chosen.kind === 'open') return chosen.client;
-    this.#current = undefined;
+    this.#forget(newest);
     throw unreachable(chosen.cause);
+  }
+
+  /** Unless another one was found meanwhile. */
+  #forget(url: string): void {
+    if (this.#current === url) this.#current = undefined;
   }
 
   /**
    * Looks every two seconds whether another server took over: a primary that is gone without a word, or lives on
-   * beside its successor, ends no connection. `onMoved` drops those that lead to it.
+   * beside its successor, ends no connection. `onMoved` drops those that lead to it, whoever found the other one.
    */
-  watch({ log, onMoved }: { log: Logger; onMoved: () => void }): void {
+  watch(follower: Follower): void {
     if (!this.several) return;
+    this.#follower = follower;
     this.#watch = new Periodic({
       everyMs: WATCH_EVERY_MS,
       keepsAlive: false,
       run: async () => {
-        const before = this.#timeline;
-        await this.#choose();
-        if (before === 0 || this.#timeline <= before) return false;
-        log.warn({ timeline: this.#timeline }, 'another server took over as the primary; connections move to it');
-        onMoved();
+        await this.#askAll(WATCH_PATIENCE_MS);
         return false;
       },
-      onError: (error) => log.warn({ err: error }, 'no server of DATABASE_URL takes writes'),
+      onError: (error) => follower.log.warn({ err: error }, 'no server of DATABASE_URL takes writes'),
     });
     this.#watch.start();
   }
@@ -93,10 +112,17 @@ export class DatabaseHosts {
     await this.#watch?.stop();
   }
 
-  async #open(
-    url: string,
-    options: ConnectOptions,
-  ): Promise<{ kind: 'open'; client: pg.Client } | { kind: 'failed'; cause: unknown }> {
+  /** Failed as soon as another server takes over. */
+  async #open(url: string, options: ConnectOptions): Promise<Opening> {
+    const opening = this.#openWhole(url, options);
+    const opened = await this.#unlessMoved(opening);
+    if (opened !== undefined) return opened;
+    // It ends by its own time-out, and nobody waits for it any more.
+    void opening.then((late) => (late.kind === 'open' ? late.client.end() : undefined)).catch(() => {});
+    return { kind: 'failed', cause: new Error(LEFT_BEHIND) };
+  }
+
+  async #openWhole(url: string, options: ConnectOptions): Promise<Opening> {
     const client = clientOf(url, options);
     try {
       await client.connect();
@@ -118,18 +144,12 @@ export class DatabaseHosts {
     return this.#choosing;
   }
 
-  /** Asks all servers at once and takes the newest that takes writes, the earlier named one of equals. */
-  async #askAll(): Promise<string> {
-    const answers: (ServerState | undefined)[] = this.#urls.map(() => undefined);
-    const enough = Promise.withResolvers<void>();
-    let patience: NodeJS.Timeout | undefined;
-    const asked = this.#urls.map(async (url, index) => {
-      const state = await probe(url);
-      answers[index] = state;
-      if (state.kind === 'writable') patience ??= setTimeout(() => enough.resolve(), OTHERS_WITHIN_MS);
-    });
-    await Promise.race([Promise.all(asked), enough.promise]);
-    clearTimeout(patience);
+  /**
+   * Takes the newest server that takes writes, the earlier named one of equals.
+   * @param patienceMs what has not answered by then is left out; by default each has the time of a connection
+   */
+  async #askAll(patienceMs?: number): Promise<string> {
+    const answers = await this.#answers(patienceMs);
     let best: { url: string; timeline: number } | undefined;
     let reason: unknown;
     for (const [index, url] of this.#urls.entries()) {
@@ -140,9 +160,44 @@ export class DatabaseHosts {
       else if (!best || state.timeline > best.timeline) best = { url, timeline: state.timeline };
     }
     if (!best) throw unreachable(reason);
+    const isSuccessor = this.#timeline !== 0 && best.timeline > this.#timeline;
     this.#timeline = best.timeline;
     this.#current = best.url;
+    if (isSuccessor) this.#move();
     return best.url;
+  }
+
+  /** Of all servers, asked at once; undefined where there was none in time. */
+  async #answers(patienceMs?: number): Promise<readonly (ServerState | undefined)[]> {
+    const answers: (ServerState | undefined)[] = this.#urls.map(() => undefined);
+    const enough = Promise.withResolvers<void>();
+    const atMost = patienceMs === undefined ? undefined : setTimeout(() => enough.resolve(), patienceMs);
+    let others: NodeJS.Timeout | undefined;
+    const asked = this.#urls.map(async (url, index) => {
+      const state = await probe(url);
+      answers[index] = state;
+      // What answers too late for this look keeps nobody waiting.
+      if (state.kind === 'writable') others ??= setTimeout(() => enough.resolve(), OTHERS_WITHIN_MS).unref();
+    });
+    await Promise.race([Promise.all(asked), enough.promise]);
+    clearTimeout(atMost);
+    clearTimeout(others);
+    return answers;
+  }
+
+  #move(): void {
+    const { log, onMoved } = this.#follower ?? {};
+    log?.warn({ timeline: this.#timeline }, 'another server took over as the primary; connections move to it');
+    onMoved?.();
+    for (const leave of this.#waiting) leave();
+  }
+
+  /** What `work` gives; undefined as soon as another server takes over. */
+  async #unlessMoved<Result>(work: Promise<Result>): Promise<Result | undefined> {
+    const moved = Promise.withResolvers<undefined>();
+    const leave = (): void => moved.resolve(undefined);
+    this.#waiting.add(leave);
+    return Promise.race([work, moved.promise]).finally(() => this.#waiting.delete(leave));
   }
 }
 
