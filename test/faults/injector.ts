@@ -85,7 +85,7 @@ export class Injector {
 
   /** Grows with every harm that a fault of this kind does on a line; NaN where the harm is sure. */
   #met({ kind, part }: Fault): number {
-    const { lines, mood } = this.#world;
+    const { lines, mood, servers } = this.#world;
     switch (part) {
       case 'node-1':
       case 'node-2':
@@ -95,7 +95,7 @@ export class Injector {
       case 'operator link':
         return MOODS[kind] === undefined ? lines.operator.met : mood.met;
       case 'database links':
-        return lines.databases.reduce((sum, line) => sum + line.met, 0);
+        return servers.lines.reduce((sum, line) => sum + line.met, 0);
       case 'customer link':
         return kind === 'answers 500' ? Number.NaN : lines.customer.met;
     }

@@ -7,8 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import pg from 'pg';
-import { DatabaseServer } from '../../faults/database-server.ts';
-import { type DatabaseVolume, makeDatabaseVolume } from '../../faults/database-volume.ts';
+import { FaultDatabase } from '../../faults/fault-database.ts';
 import { FaultProxy } from '../../faults/fault-proxy.ts';
 import { Injector } from '../../faults/injector.ts';
 import { OperatorMood } from '../../faults/operator-mood.ts';
@@ -28,35 +27,34 @@ function faultOf(kind: Fault['kind'], part: Fault['part'], durationMs = LASTS_MS
   return { kind, part, startMs: 0, durationMs };
 }
 
-function injectorOf(world: Partial<World>): Injector {
-  return new Injector(world as World);
+type Faulty = Omit<Partial<World<FaultDatabase>>, 'servers'> & { servers: Partial<FaultDatabase> };
+
+function injectorOf(world: Faulty): Injector {
+  return new Injector(world as World<FaultDatabase>);
 }
 
 const never = new AbortController().signal;
 
 describe('on the database', () => {
   let directory = '';
-  let volume: DatabaseVolume;
-  let databaseServer: DatabaseServer;
+  let servers: FaultDatabase;
   let injector: Injector;
 
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'feige-injector-'));
-    volume = await makeDatabaseVolume(directory, RUN_S);
-    databaseServer = await DatabaseServer.make(volume.path, join(directory, 'postgres.log'));
-    await databaseServer.administer('CREATE TABLE kept (text text)');
+    servers = await FaultDatabase.make({ directory, seconds: RUN_S });
+    await servers.server.administer('CREATE TABLE kept (text text)');
   });
   after(async () => {
-    await databaseServer.stop();
-    await volume.remove();
+    await servers.stop();
     await rm(directory, { recursive: true, force: true });
   });
   beforeEach(() => {
-    injector = injectorOf({ databaseServer, volume });
+    injector = injectorOf({ servers });
   });
 
   async function client(): Promise<pg.Client> {
-    const made = new pg.Client({ connectionString: databaseServer.url() });
+    const made = new pg.Client({ connectionString: servers.url });
     made.on('error', () => {});
     await made.connect();
     return made;
@@ -94,8 +92,8 @@ describe('on the database', () => {
   });
 
   test('the disk is full for whoever writes, and empty again', async (t) => {
-    if (volume.notMounted !== undefined) {
-      t.skip(volume.notMounted);
+    if (servers.volume.notMounted !== undefined) {
+      t.skip(servers.volume.notMounted);
       return;
     }
     const open = await client();
@@ -154,18 +152,20 @@ describe('on lines', () => {
     const address = target.address();
     assert.ok(address !== null && typeof address === 'object');
     const line = (): FaultProxy => new FaultProxy({ host: '127.0.0.1', port: address.port });
-    const lines = { operator: line(), databases: [line(), line()], customer: line() };
-    const proxies = [lines.operator, ...lines.databases, lines.customer];
+    const lines = { operator: line(), customer: line() };
+    const databaseLines = [line(), line()];
+    const servers = { volume: { path: '', notMounted: undefined }, lines: databaseLines } as unknown as FaultDatabase;
+    const proxies = [lines.operator, ...databaseLines, lines.customer];
     for (const proxy of proxies) await proxy.listen();
     const kinds = ['cut', 'half-open', 'slow'] as const;
     const parts = ['operator link', 'database links', 'customer link'] as const;
     const faults = parts.flatMap((part) => kinds.map((kind) => faultOf(kind, part, 50)));
-    const inVain = injectorOf({ lines, mood: new OperatorMood() });
+    const inVain = injectorOf({ servers, lines, mood: new OperatorMood() });
     await inVain.run(faults, never);
     assert.deepEqual([inVain.injected.length, inVain.notices.length], [0, faults.length]);
     assert.match(inVain.notices[0] ?? '', /^nothing was there to be harmed: .*operator link: cut/);
 
-    const busy = injectorOf({ lines, mood: new OperatorMood() });
+    const busy = injectorOf({ servers, lines, mood: new OperatorMood() });
     const talking = setInterval(() => {
       for (const { port } of proxies)
         connect({ host: '127.0.0.1', port })
