@@ -98,13 +98,11 @@ export class VoicePipeline {
       bind: { address: bindAddress, firstPort: rtpPorts.first, lastPort: rtpPorts.last },
     });
     this.#directory = new TrunkDirectory({ database, agent: this.#agent, log });
-    this.#recorder = new CallRecorder({
-      ...shared,
-      onSettled: (calls) => {
-        hooks.settled(calls);
-        hooks.callbackOwed();
-      },
-    });
+    const onSettled = (calls: readonly SettledCall[]): void => {
+      hooks.settled(calls);
+      hooks.callbackOwed();
+    };
+    this.#recorder = new CallRecorder({ ...shared, onSettled });
     const addresses = new LocalAddresses(bindAddress, publicAddress);
     this.#dispatch = new CallDispatch({
       ...shared,
@@ -121,7 +119,7 @@ export class VoicePipeline {
       callsPerAccount: settings.callsPerAccount,
       callsPerSecondPerAccount: settings.callsPerSecondPerAccount,
     });
-    this.#takeOver = new CallTakeOver({ ...shared, lease, recorder: this.#recorder, onQueued });
+    this.#takeOver = new CallTakeOver({ ...shared, lease, recorder: this.#recorder, onQueued, onSettled });
     this.#cleaner = new Periodic({
       everyMs: DROP_RECORDINGS_EVERY_MS,
       run: async () => (await dropUnusedRecordings(database, clock.now())) > 0,

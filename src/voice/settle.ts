@@ -97,7 +97,9 @@ export class CallRecorder {
   async #record(batch: readonly CallNote[]): Promise<boolean[]> {
     for (;;) {
       try {
-        const { dialled, settled } = await this.#connection.transaction((tx) => this.#recordOnce(tx, batch));
+        const { dialled, settled } = await this.#connection.transaction((tx) =>
+          writeNotes(tx, this.#options.clock.now(), batch),
+        );
         if (settled.length > 0) this.#options.onSettled(settled);
         return batch.map((note) => note.kind !== 'dialling' || dialled.has(keyOf(note)));
       } catch (error) {
@@ -128,35 +130,40 @@ export class CallRecorder {
     }
     return [false];
   }
+}
 
-  async #recordOnce(
-    tx: Queryable,
-    batch: readonly CallNote[],
-  ): Promise<{ dialled: ReadonlySet<string>; settled: readonly SettledCall[] }> {
-    const dialled = new Set<string>();
-    for (const [epoch, notes] of byEpoch(batch.filter((note) => note.kind === 'dialling')))
-      for (const held of await markDialled(tx, epoch, notes)) dialled.add(keyOf(held));
-    for (const [epoch, notes] of byEpoch(batch.filter((note) => note.kind === 'answered')))
-      await markAnswered(tx, epoch, notes);
-    for (const [epoch, notes] of byEpoch(batch.filter((note) => note.kind === 'returned'))) {
-      await giveBackCalls(
-        tx,
-        epoch,
-        notes.map((note) => note.returned),
-      );
-    }
-    const events = batch.flatMap((note) => ('events' in note ? note.events : []));
-    if (events.length > 0) await noteCallEvents(tx, events);
-    return { dialled, settled: [...(await this.#settle(tx, batch, false)), ...(await this.#settle(tx, batch, true))] };
-  }
+export interface WrittenNotes {
+  /** Of the claims about to be dialled, the keys of those that still hold. */
+  readonly dialled: ReadonlySet<string>;
+  readonly settled: readonly SettledCall[];
+}
 
-  async #settle(tx: Queryable, batch: readonly CallNote[], bare: boolean): Promise<SettledCall[]> {
-    const ended = batch.flatMap((note) => {
-      if (note.kind === 'ended') return bare ? [] : [note.ended];
-      return note.kind === 'ended-again' && note.bare === bare ? [note.ended] : [];
-    });
-    return ended.length === 0 ? [] : settleCalls(tx, this.#options.clock.now(), ended, { bare });
+/** All of these at once, or none. */
+export async function writeNotes(tx: Queryable, nowMs: number, notes: readonly CallNote[]): Promise<WrittenNotes> {
+  const dialled = new Set<string>();
+  for (const [epoch, dialling] of byEpoch(notes.filter((note) => note.kind === 'dialling')))
+    for (const held of await markDialled(tx, epoch, dialling)) dialled.add(keyOf(held));
+  for (const [epoch, answered] of byEpoch(notes.filter((note) => note.kind === 'answered')))
+    await markAnswered(tx, epoch, answered);
+  for (const [epoch, back] of byEpoch(notes.filter((note) => note.kind === 'returned'))) {
+    await giveBackCalls(
+      tx,
+      epoch,
+      back.map((note) => note.returned),
+    );
   }
+  const events = notes.flatMap((note) => ('events' in note ? note.events : []));
+  if (events.length > 0) await noteCallEvents(tx, events);
+  const settled = [...(await settle(tx, nowMs, notes, false)), ...(await settle(tx, nowMs, notes, true))];
+  return { dialled, settled };
+}
+
+async function settle(tx: Queryable, nowMs: number, notes: readonly CallNote[], bare: boolean): Promise<SettledCall[]> {
+  const ended = notes.flatMap((note) => {
+    if (note.kind === 'ended') return bare ? [] : [note.ended];
+    return note.kind === 'ended-again' && note.bare === bare ? [note.ended] : [];
+  });
+  return ended.length === 0 ? [] : settleCalls(tx, nowMs, ended, { bare });
 }
 
 /** Two claims of one call may stand in one batch. */

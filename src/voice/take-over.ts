@@ -1,16 +1,18 @@
 /**
  * What dead nodes held: an answered call is settled with the seconds that are known and never dialled again; one that
- * may have rung is dialled once more at the most; one that was not dialled goes back as if nothing had been.
+ * may have rung is dialled once more at the most; one that was not dialled goes back as if nothing had been. Taken over
+ * and concluded in one transaction: were its answer lost, no call would be left claimed by a node that knows nothing of it.
  */
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { Periodic } from '../base/periodic.ts';
 import { chargedSeconds } from '../domain/voice-tariff.ts';
 import { type CallEvent, type QueuedCall, takeOverCalls } from '../store/call-queue.ts';
-import type { Database } from '../store/database.ts';
+import type { SettledCall } from '../store/call-settlement.ts';
+import { type Database, isRowFault, type StageConnection } from '../store/database.ts';
 import type { EpochHolder } from '../store/node-lease.ts';
 import { endOf, MAX_REDIALS } from './course.ts';
-import type { CallNote, CallRecorder } from './settle.ts';
+import { type CallNote, type CallRecorder, writeNotes } from './settle.ts';
 
 const LOOK_EVERY_MS = 1_000;
 const MAX_BATCH = 500;
@@ -22,14 +24,17 @@ export interface CallTakeOverOptions {
   readonly recorder: Pick<CallRecorder, 'note'>;
   readonly log: Logger;
   readonly onQueued: () => void;
+  readonly onSettled: (calls: readonly SettledCall[]) => void;
 }
 
 export class CallTakeOver {
   readonly #options: CallTakeOverOptions;
+  readonly #connection: StageConnection;
   readonly #look: Periodic;
 
   constructor(options: CallTakeOverOptions) {
     this.#options = options;
+    this.#connection = options.database.stage();
     this.#look = new Periodic({
       everyMs: LOOK_EVERY_MS,
       run: () => this.#round(),
@@ -41,20 +46,42 @@ export class CallTakeOver {
     this.#look.start();
   }
 
-  stop(): Promise<void> {
-    return this.#look.stop();
+  async stop(): Promise<void> {
+    await this.#look.stop();
+    await this.#connection.stop();
   }
 
   async #round(): Promise<boolean> {
-    const { database, lease, log, recorder, onQueued } = this.#options;
+    const { lease, log, onQueued } = this.#options;
     const epoch = lease.epoch();
     if (epoch === undefined) return false;
-    const calls = await takeOverCalls(database, epoch, MAX_BATCH);
-    if (calls.length === 0) return false;
-    log.warn({ calls: calls.length }, 'calls of dead nodes were taken over');
-    await Promise.all(calls.map((call) => recorder.note(this.#conclude(epoch, call))));
+    const calls = await this.#takeOver(epoch).catch((error: unknown) => {
+      if (!isRowFault(error)) throw error;
+      return this.#takeOverOneByOne(epoch);
+    });
+    if (calls === 0) return false;
+    log.warn({ calls }, 'calls of dead nodes were taken over');
     onQueued();
-    return calls.length === MAX_BATCH;
+    return calls === MAX_BATCH;
+  }
+
+  async #takeOver(epoch: number): Promise<number> {
+    const { clock, onSettled } = this.#options;
+    const { calls, settled } = await this.#connection.transaction(async (tx) => {
+      const calls = await takeOverCalls(tx, epoch, MAX_BATCH);
+      if (calls.length === 0) return { calls, settled: [] };
+      const notes = calls.map((call) => this.#conclude(epoch, call));
+      return { calls, settled: (await writeNotes(tx, clock.now(), notes)).settled };
+    });
+    if (settled.length > 0) onSettled(settled);
+    return calls.length;
+  }
+
+  /** What the database refuses of one call holds up no other. */
+  async #takeOverOneByOne(epoch: number): Promise<number> {
+    const calls = await takeOverCalls(this.#connection, epoch, MAX_BATCH);
+    await Promise.all(calls.map((call) => this.#options.recorder.note(this.#conclude(epoch, call))));
+    return calls.length;
   }
 
   #conclude(epoch: number, call: QueuedCall): CallNote {

@@ -51,6 +51,20 @@ test('a call that a dead node had not dialled goes back as if nothing had been',
   await node.stop();
 });
 
+test('a call of a dead node whose end the database refuses holds up no other one', async () => {
+  const node = await startVoiceNode({}, false);
+  const refused = await node.sent('0900000100', { response: 'http://customer.example/calls' });
+  const other = await node.sent('0900000101');
+  await node.rows(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE check_violation USING MESSAGE = 'refused by the test'; END $$`);
+  await node.rows('CREATE TRIGGER refuse BEFORE INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION refuse()');
+  await node.rows('UPDATE call_queue SET claimed_by = 99999, dialled = true, answered_at = now(), talking_at = now()');
+  await node.start();
+  assert.equal((await node.final(other)).state, 'FarEnd');
+  assert.equal((await node.lookUp(refused)).kind, 'pending');
+  await node.stop();
+});
+
 test('the answer is committed while the call talks', async () => {
   const node = await startVoiceNode({ speech: toneSpeech(60_000) });
   const msgid = await node.sent('0900000100');

@@ -10,29 +10,38 @@ const PHONE = '0900000100';
 const OTHER_PHONE = '0900000101';
 const HELD_TEXT = 'held';
 
-/** A way to the database that keeps the answer to the COMMIT of the first give-back of calls to itself. */
+/** A way to the database that keeps the answer to the first commit of this statement, and what follows it, to itself. */
 class LosingLine {
+  readonly #statement: string;
   #proxy: FaultProxy | undefined;
-  #givesBack: SplicedLine | undefined;
+  #carrier: SplicedLine | undefined;
   #lost = false;
 
+  constructor(statement: string) {
+    this.#statement = statement;
+  }
+
   async listen(server: { host: string; port: number }): Promise<number> {
-    this.#proxy = new FaultProxy(server, (line) => ({
-      fromClient: (bytes) => {
-        if (bytes.includes('give-back-calls')) this.#givesBack ??= line;
-        else if (bytes.includes('COMMIT') && line === this.#givesBack) this.#lost = true;
-        line.toServer(bytes);
-      },
-      fromServer: (bytes) => {
-        if (!this.#lost || line !== this.#givesBack) line.toClient(bytes);
-      },
-    }));
+    this.#proxy = new FaultProxy(server, (line) => {
+      let inTransaction = false;
+      return {
+        fromClient: (bytes) => {
+          inTransaction ||= bytes.includes('BEGIN');
+          if (bytes.includes(this.#statement)) this.#carrier ??= line;
+          if (line === this.#carrier && (!inTransaction || bytes.includes('COMMIT'))) this.#lost = true;
+          line.toServer(bytes);
+        },
+        fromServer: (bytes) => {
+          if (!this.#lost || line !== this.#carrier) line.toClient(bytes);
+        },
+      };
+    });
     return this.#proxy.listen();
   }
 
   /** Whoever waits for the answer hears that the connection is gone. */
   lose(): void {
-    this.#givesBack?.cut();
+    this.#carrier?.cut();
   }
 
   async stop(): Promise<void> {
@@ -41,7 +50,7 @@ class LosingLine {
 }
 
 test('a give-back that is repeated after a lost commit leaves the call with the claim that it has by then', async (t) => {
-  const line = new LosingLine();
+  const line = new LosingLine('give-back-calls');
   const speech = new HeldSpeech();
   const node = await startVoiceNode({ speech, databaseLine: (server) => line.listen(server) });
   t.after(async () => {
@@ -70,6 +79,33 @@ test('a give-back that is repeated after a lost commit leaves the call with the 
   speech.release();
   assert.equal((await node.final(msgid)).state, 'FarEnd');
   assert.equal(node.telephone.calls.of(PHONE).length, 1);
+});
+
+test('calls of a dead node come to their end although the answer to their take-over was lost', async (t) => {
+  const line = new LosingLine('take-over-calls');
+  const node = await startVoiceNode({ databaseLine: (server) => line.listen(server) }, false);
+  t.after(async () => {
+    await node.stop();
+    await line.stop();
+  });
+  const rang = await node.sent(PHONE);
+  const talked = await node.sent(OTHER_PHONE);
+  const [dead] = await node.rows<{ epoch: number }>(
+    "INSERT INTO nodes (name, started_at, deadline) VALUES ('dead', now(), now() - interval '1 second') RETURNING epoch",
+  );
+  const epoch = dead?.epoch ?? 0;
+  await node.rows('UPDATE call_queue SET claimed_by = $1, dialled = true', [epoch]);
+  await node.rows('UPDATE call_queue SET answered_at = now(), talking_at = now() WHERE msgid = $1', [talked]);
+  await node.start();
+  await eventually('the take-over', async () => {
+    const left = await node.rows('SELECT FROM call_queue WHERE claimed_by = $1', [epoch]);
+    return left.length === 0 ? true : undefined;
+  });
+  line.lose();
+  assert.equal((await node.final(rang)).state, 'FarEnd');
+  assert.equal((await node.final(talked)).state, 'FarEnd');
+  assert.equal(node.telephone.calls.of(PHONE).length, 1);
+  assert.equal(node.telephone.calls.of(OTHER_PHONE).length, 0);
 });
 
 /** Has the node free what it claimed and knows nothing of, as it does when the answer to a claim is lost. */
