@@ -8,9 +8,14 @@
 const AGAIN_AFTER_MS = 30_000;
 
 export class StrayWatch {
+  readonly #againAfterMs: number;
   #lookAtMs: number[] = [];
   #handOvers = 0;
   #ended: (() => void)[] = [];
+
+  constructor(againAfterMs = AGAIN_AFTER_MS) {
+    this.#againAfterMs = againAfterMs;
+  }
 
   /** A statement that claims for the stage is about to start; false: it must not. Each true is followed by one `handedOver`. */
   beginHandOver(): boolean {
@@ -31,7 +36,7 @@ export class StrayWatch {
 
   /** The outcome of a statement that claims was lost. */
   statementLost(): void {
-    this.#lookAtMs = [performance.now(), performance.now() + AGAIN_AFTER_MS];
+    this.#lookAtMs = [performance.now(), performance.now() + this.#againAfterMs];
   }
 
   /** Whether strays are to be looked for now; call `looked` when that is done. */

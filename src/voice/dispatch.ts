@@ -4,6 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from '../base/log.ts';
+import { StrayWatch } from '../base/stray-watch.ts';
 import { TokenBucket } from '../base/token-bucket.ts';
 import { claimCalls, noteTalking, promoteCalls, type QueuedCall, releaseStrayCalls } from '../store/call-queue.ts';
 import type { Database, StageConnection } from '../store/database.ts';
@@ -41,6 +42,8 @@ export interface CallDispatchOptions extends CourseContext {
   /** On all nodes. */
   readonly callsPerAccount: number;
   readonly callsPerSecondPerAccount: number;
+  /** After a lost claim, when it is looked for the second time; absent: 30 s. */
+  readonly lookAgainAfterMs: number | undefined;
 }
 
 export class CallDispatch {
@@ -49,7 +52,7 @@ export class CallDispatch {
   readonly #courses = new Map<number, CallCourse>();
   readonly #buckets = new Map<number, TokenBucket>();
   /** The database may hold claims of this epoch that are not in `#courses`. */
-  #strays = false;
+  readonly #strays: StrayWatch;
   #stopping = false;
   #promotedMs = 0;
   #notedMs = 0;
@@ -62,6 +65,7 @@ export class CallDispatch {
   constructor(options: CallDispatchOptions) {
     this.#options = options;
     this.#connection = options.database.stage();
+    this.#strays = new StrayWatch(options.lookAgainAfterMs);
   }
 
   start(): void {
@@ -107,7 +111,7 @@ export class CallDispatch {
       try {
         pauseMs = await this.#round();
       } catch (error) {
-        this.#strays = true;
+        this.#strays.statementLost();
         this.#options.log.warn({ err: error }, 'calls could not be claimed');
       }
       await this.#pause(pauseMs);
@@ -118,9 +122,9 @@ export class CallDispatch {
   async #round(): Promise<number> {
     const epoch = this.#options.lease.epoch();
     if (epoch === undefined) return POLL_IDLE_MS;
-    if (this.#strays) {
+    if (this.#strays.isDue()) {
       await releaseStrayCalls(this.#connection, epoch, [...this.#courses.keys()]);
-      this.#strays = false;
+      this.#strays.looked();
     }
     await this.#lookAtTime(epoch);
     const limit = this.#room();
@@ -167,7 +171,7 @@ export class CallDispatch {
     course
       .run()
       .catch((error: unknown) => {
-        this.#strays = true;
+        this.#strays.statementLost();
         this.#options.log.error({ err: error, msgid: call.msgid }, 'a call failed in a way it must not');
       })
       .finally(() => {

@@ -65,6 +65,8 @@ export interface VoiceOptions {
   readonly acceptLingerMs: number;
   readonly settings: VoiceSettings;
   readonly hooks: VoiceHooks;
+  /** See `CallDispatchOptions`. */
+  readonly lookAgainAfterMs?: number;
 }
 
 export class VoicePipeline {
@@ -118,6 +120,7 @@ export class VoicePipeline {
       maxCalls: MAX_CALLS,
       callsPerAccount: settings.callsPerAccount,
       callsPerSecondPerAccount: settings.callsPerSecondPerAccount,
+      lookAgainAfterMs: options.lookAgainAfterMs,
     });
     this.#takeOver = new CallTakeOver({ ...shared, lease, recorder: this.#recorder, onQueued, onSettled });
     this.#cleaner = new Periodic({

@@ -31,6 +31,8 @@ export interface VoiceNodeOptions {
   /** Without: one trunk to the simulated telephone. */
   trunks?: Record<string, Partial<TrunkSettings>>;
   points?: number;
+  /** After a lost claim, when it is looked for the second time. */
+  lookAgainAfterMs?: number;
   /** The way of the node to the database: what connects it to this server, in place of the server itself. */
   databaseLine?: (server: { host: string; port: number }) => Promise<number>;
 }
@@ -172,6 +174,7 @@ function makeStages(
     log: createLogger({ level: 'silent' }),
     rules: new AddressRules({ allow: ['127.0.0.0/8'], platformListeners: () => [] }),
     speech: options.speech ?? toneSpeech(200),
+    ...(options.lookAgainAfterMs !== undefined && { lookAgainAfterMs: options.lookAgainAfterMs }),
     acceptLingerMs: 1,
     settings: {
       bindAddress: '127.0.0.1',

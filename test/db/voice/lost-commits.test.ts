@@ -108,22 +108,54 @@ test('calls of a dead node come to their end although the answer to their take-o
   assert.equal(node.telephone.calls.of(OTHER_PHONE).length, 0);
 });
 
+test('a claim that the database commits after its connection was lost, and looked for, keeps no call', async (t) => {
+  const line = new LosingLine('claim-calls');
+  const databaseLine = (server: { host: string; port: number }) => line.listen(server);
+  const node = await startVoiceNode({ lookAgainAfterMs: 1_000, databaseLine }, false);
+  t.after(async () => {
+    await node.stop();
+    await line.stop();
+  });
+  const msgid = await node.sent(PHONE);
+  await holdingClaims(node, async () => {
+    await node.start();
+    await claims(node, "wait_event_type = 'Lock'");
+    line.lose();
+    // The next round looks for strays and claims what is left, which is nothing: the first claim has locked it.
+    await claims(node, "state = 'idle'");
+  });
+  assert.equal((await node.final(msgid)).state, 'FarEnd');
+  assert.equal(node.telephone.calls.of(PHONE).length, 1);
+});
+
 /** Has the node free what it claimed and knows nothing of, as it does when the answer to a claim is lost. */
 async function afterLostClaim(node: VoiceNode): Promise<void> {
-  const other = await node.database.transaction(async (tx) => {
-    // The claim waits for this row, and its connection is cut while it does.
-    await tx.query({ name: 'hold-turn', text: 'SELECT 1 FROM call_turn FOR UPDATE' }, []);
-    const msgid = await node.sent(OTHER_PHONE);
-    await eventually('a claim that waits', async () => {
-      const cut = await node.rows(
-        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%RECURSIVE waiting%'`,
-      );
-      return cut.length > 0 ? true : undefined;
-    });
-    return msgid;
+  let other = 0;
+  await holdingClaims(node, async () => {
+    other = await node.sent(OTHER_PHONE);
+    for (const { pid } of await claims(node, "wait_event_type = 'Lock'"))
+      await node.rows('SELECT pg_terminate_backend($1)', [pid]);
   });
   await node.final(other);
+}
+
+/** A claim that finds something waits for this row as long as `work` goes on. */
+async function holdingClaims(node: VoiceNode, work: () => Promise<void>): Promise<void> {
+  await node.database.transaction(async (tx) => {
+    await tx.query({ name: 'hold-turn', text: 'SELECT 1 FROM call_turn FOR UPDATE' }, []);
+    await work();
+  });
+}
+
+/** The connections whose last statement is a claim, and which are in this state. */
+function claims(node: VoiceNode, state: string): Promise<{ pid: number }[]> {
+  return eventually(`a claim with ${state}`, async () => {
+    const found = await node.rows<{ pid: number }>(
+      `SELECT pid FROM pg_stat_activity
+       WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%RECURSIVE waiting%' AND ${state}`,
+    );
+    return found.length > 0 ? found : undefined;
+  });
 }
 
 /** Fails for the held text at first, and keeps what asks for it again waiting. */
