@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
+import { queryObjects } from 'node:v8';
+import { Client } from 'undici';
 import { AddressRules } from '../../../src/outgoing/address-rules.ts';
 import { type FetchedRecording, RecordingFetcher } from '../../../src/voice/fetch-recording.ts';
 import { MAX_RECORDING_BYTES } from '../../../src/voice/recording.ts';
@@ -74,6 +76,14 @@ test('informational answers without end are not waited for', async () => {
 
 test('an answer that does not end in time has failed', async () => {
   assert.equal((await get('/slow', fetcher({ timeoutMs: 100 }))).kind, 'failed');
+});
+
+test('a fetch is forgotten with its answer, and not only when its time would have been over', async () => {
+  const fetches = 40;
+  for (let n = 0; n < fetches; n += 1) await get(n % 2 === 0 ? '/good?a=1' : '/nothing');
+  // The last one or two may still be closing.
+  const kept = queryObjects(Client, { format: 'count' });
+  assert.ok(kept < fetches / 4, `${kept} of ${fetches} are kept`);
 });
 
 test('an address that customers may not name is not asked, be it literal or behind a name', async () => {
