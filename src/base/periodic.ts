@@ -20,6 +20,11 @@ export class Periodic {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #stopped = true;
+  #dueAtMs = 0;
+  /** Asked for during the run under way. */
+  #wantedAtMs: number | undefined;
+  #isRunning = false;
+  #hasFailed = false;
   #quietUntilMs = 0;
 
   constructor(options: PeriodicOptions) {
@@ -31,6 +36,13 @@ export class Periodic {
     this.#schedule(0);
   }
 
+  /** A run that begins from now on comes within so long; after a failure it comes no sooner than without this. */
+  soon(withinMs: number): void {
+    const wantedAtMs = performance.now() + withinMs;
+    if (this.#isRunning) this.#wantedAtMs ??= wantedAtMs;
+    else if (!this.#hasFailed && wantedAtMs < this.#dueAtMs) this.#schedule(withinMs);
+  }
+
   /** Resolves when the run under way has ended. */
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -40,6 +52,8 @@ export class Periodic {
 
   #schedule(delayMs: number): void {
     if (this.#stopped) return;
+    clearTimeout(this.#timer);
+    this.#dueAtMs = performance.now() + delayMs;
     this.#timer = setTimeout(() => {
       this.#running = this.#once();
     }, delayMs);
@@ -48,13 +62,23 @@ export class Periodic {
 
   async #once(): Promise<void> {
     const { everyMs } = this.#options;
+    this.#isRunning = true;
+    this.#wantedAtMs = undefined;
     try {
       const more = await this.#options.run();
-      this.#schedule(more ? 0 : everyMs);
+      this.#hasFailed = false;
+      this.#schedule(more ? 0 : this.#pauseMs(everyMs));
     } catch (error) {
+      this.#hasFailed = true;
       this.#report(error);
       this.#schedule(Math.max(everyMs, RETRY_AFTER_MS));
     }
+    this.#isRunning = false;
+  }
+
+  #pauseMs(everyMs: number): number {
+    if (this.#wantedAtMs === undefined) return everyMs;
+    return Math.min(everyMs, Math.max(0, this.#wantedAtMs - performance.now()));
   }
 
   #report(error: unknown): void {

@@ -1,7 +1,8 @@
 /**
  * Responses that come after their submit was given up as unknown. One that says «taken» gives the operator's id to the
  * waiting segment, or keeps the message from being sent once more; one that refuses says that it was not taken. A row
- * that is claimed at that moment is left alone and looked at again; a submission of this node asks before it writes.
+ * that is claimed at that moment is left alone and looked at again; a submission of this node asks before it writes. Before
+ * another node can claim it, there is a second in which nobody can (see submission.ts), and each is recorded as it comes.
  */
 import type { Clock } from '../base/clock.ts';
 import { inHalves } from '../base/halves.ts';
@@ -28,6 +29,9 @@ import { recordSegments } from './record-segments.ts';
 /** As many as a session tells from responses to nothing. */
 const MAX_EXPECTED = 20_000;
 const MAX_ARRIVED = 20_000;
+/** Those that come together are recorded together. */
+const GATHER_MS = 10;
+/** At those whose message was claimed. */
 const LOOK_EVERY_MS = 250;
 const MAX_BATCH = 200;
 /** How long a response waits for the outcome of its message's next submit to be committed. */
@@ -142,6 +146,7 @@ export class LateResponses {
     if (this.#waiting >= MAX_ARRIVED) return;
     const giveUpAtMs = performance.now() + PATIENCE_MS;
     this.#wait({ ...submit, link, sequence, status, operatorMessageId, giveUpAtMs });
+    this.#look.soon(GATHER_MS);
   }
 
   /** An operator says that it took this segment, and that is not recorded yet: another copy must not go out. */

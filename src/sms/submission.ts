@@ -20,7 +20,10 @@ const REGISTERED_DELIVERY_FINAL = 1;
 /** Pauses before another try of one message: 5 s, 10 s, … to a minute. */
 const RETRY_BASE_MS = 5_000;
 const RETRY_MAX_MS = 60_000;
-/** For a late response to be recorded by the time the message is tried again. */
+/**
+ * Before a submit without a response in time is repeated: one that is late by less finds the message claimed by nobody, and is
+ * recorded by then.
+ */
 const LATE_RESPONSE_PAUSE_MS = 1_000;
 /** A submit without an outcome is sent again once at most (design, promise 4). */
 export const MAX_RESENDS = 1;
@@ -188,7 +191,9 @@ export class Submission {
       return;
     }
     this.#note('outcome-unknown', submittedAtMs, sequence, undefined, `${words}; will be sent once more`);
-    this.#giveBack(undefined, this.#message.attempts, this.#message.resends + 1);
+    // Over a link that closed none can come.
+    const dueAtMs = reason === 'timeout' ? this.#context.now() + LATE_RESPONSE_PAUSE_MS : undefined;
+    this.#giveBack(dueAtMs, this.#message.attempts, this.#message.resends + 1);
   }
 
   #refused(status: number, sequence: number, submittedAtMs: number, result: SubmitResult): void {

@@ -1,11 +1,18 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { createLogger } from '../../../src/base/log.ts';
+import { LateResponses } from '../../../src/sms/late-response.ts';
+import { claim } from '../../../src/store/queue.ts';
 import { startScriptedOperator, type ScriptedOperator, type Submit } from '../../harness/scripted-operator.ts';
 import { eventually, moveTime, type SmsNode, startSmsNode } from '../../harness/sms-node.ts';
 
 const MOBILE = '0911222333';
 const TWO_SEGMENTS = '飛鴿傳書'.repeat(30);
+/** No message has it: what is heard of it is shown. */
+const FIRST_UNKNOWN = 100_900_000;
+/** How often those that have to wait are looked at. */
+const LOOK_EVERY_MS = 250;
 const QUEUE_FULL = 0x14;
 const INVALID_DESTINATION = 0x0b;
 
@@ -180,6 +187,38 @@ describe('where the operator has a message of unknown outcome held', () => {
     assert.equal((await node.lookUp(faulty, MOBILE)).kind, 'pending');
   });
 
+  test('each late response is recorded as it comes', async () => {
+    const count = 10;
+    const { database, clock } = node;
+    const log = createLogger({ level: 'silent' });
+    const directory = node.pipeline.directory;
+    const late = new LateResponses({
+      database,
+      clock,
+      log,
+      directory,
+      graceMs: 1,
+      refunds: () => false,
+      onSettled() {},
+    });
+    late.start();
+    const startedMs = performance.now();
+    for (let n = 1; n <= count; n += 1) {
+      const submit = { operatorId: node.operatorId, msgid: FIRST_UNKNOWN + n, segment: 1, submittedAtMs: 0 };
+      late.expect('link', n, {
+        ...submit,
+        reference: 1,
+        only: true,
+        sourceAddress: undefined,
+        concatenationReference: undefined,
+      });
+      late.answered('link', n, 0, `prompt${n}`);
+      await seen(FIRST_UNKNOWN + n, 'late-response');
+    }
+    await late.stop();
+    assert.ok(performance.now() - startedMs < (count * LOOK_EVERY_MS) / 2, 'none waited for the next look');
+  });
+
   async function sendUnanswered(text: string): Promise<[number, Submit]> {
     const left = leaveUnanswered();
     const msgid = await node.sendAccepted(MOBILE, text);
@@ -205,6 +244,24 @@ describe('where a message of unknown outcome is sent once more', () => {
     await operator.receipt({ id: 'in-time-enough', stat: 'DELIVRD' });
     assert.equal(await node.finalState(msgid, MOBILE), 'DELIVRD');
     assert.equal(await submitsOf('taken after all'), 1);
+  });
+
+  test('a late response stops the copy of another node that claims all there is', async () => {
+    const left = leaveUnanswered();
+    const msgid = await node.sendAccepted(MOBILE, 'taken before another could');
+    await unknown(msgid);
+    const [other] = await node.rows<{ epoch: number }>(
+      "INSERT INTO nodes (name, started_at, deadline) VALUES ('other', now(), now() + interval '1 hour') RETURNING epoch",
+    );
+    const query = { epoch: other?.epoch ?? 0, operatorId: node.operatorId, fromRank: 0, limit: 10 };
+    assert.deepEqual((await claim(node.database, query)).messages, [], 'while the response may be about to come');
+    left[0]?.accept('before-the-other');
+    await seen(msgid, 'submitted');
+    assert.deepEqual((await claim(node.database, query)).messages, [], 'when it is recorded');
+    await node.rows("DELETE FROM nodes WHERE name = 'other'");
+    await operator.receipt({ id: 'before-the-other', stat: 'DELIVRD' });
+    assert.equal(await node.finalState(msgid, MOBILE), 'DELIVRD');
+    assert.equal(await submitsOf('taken before another could'), 1);
   });
 
   test('after a late refusal the next submit counts as the first, and is refunded when it is refused', async () => {

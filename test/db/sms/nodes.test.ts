@@ -98,7 +98,7 @@ test('what a node had claimed and not sent is given back when it stops', async (
       [],
     );
     const [sum] = await node.rows<{ n: number }>(
-      'SELECT (SELECT count(*) FROM queue)::int + (SELECT count(*) FROM in_flight)::int AS n',
+      'SELECT ((SELECT count(*) FROM queue) + (SELECT count(*) FROM deferred) + (SELECT count(*) FROM in_flight))::int AS n',
     );
     assert.equal(sum?.n, 20, 'none is lost');
   } finally {
