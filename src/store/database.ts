@@ -237,7 +237,8 @@ export class Database implements KeyedQueryable {
 
   /** Several statements in one transaction, for administrative writes. */
   async transaction<Result>(work: (tx: Queryable) => Promise<Result>): Promise<Result> {
-    const connection = new StageConnection(this.#hosts, `-c statement_timeout=${POOL_STATEMENT_TIMEOUT_MS}`);
+    const settings = `-c statement_timeout=${POOL_STATEMENT_TIMEOUT_MS}`;
+    const connection = new StageConnection(this.#hosts, settings, this.#queryTimeoutMs);
     try {
       return await connection.transaction(work);
     } finally {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Database } from '../../src/store/database.ts';
 import { FaultProxy } from '../faults/fault-proxy.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
@@ -18,6 +19,9 @@ const POOL_CONNECTIONS = 8;
 const WAITING = 20;
 /** Less than what a look-up waits for a connection. */
 const SOON_MS = 3_000;
+/** Longer than a connection may take to be made. */
+const AWAY_MS = 6_000;
+const LOOK_EVERY_MS = 20;
 
 test('look-ups that wait for a connection are served although those before them lost theirs', async () => {
   const database = new Database(testDatabase.url);
@@ -58,6 +62,58 @@ test('a look-up whose server vanished without a word is given up, and the next o
   await database.stop();
   await proxy.stop();
 });
+
+test('an administrative transaction whose server vanished without a word is given up', async () => {
+  const { hostname: host, port } = new URL(testDatabase.url);
+  const proxy = new FaultProxy({ host, port: Number(port) });
+  const url = new URL(testDatabase.url);
+  url.port = String(await proxy.listen());
+  const database = new Database(url.href, { queryTimeoutMs: 200 });
+  const vanished = database.transaction(async (tx) => {
+    await tx.query(ONE, []);
+    proxy.setState({ kind: 'silent' });
+    await tx.query(ONE, []);
+  });
+  await assert.rejects(vanished, /timeout/i);
+  await database.stop();
+  await proxy.stop();
+});
+
+for (const kind of ['silent', 'closed'] as const) {
+  test(`look-ups and stages work again at once when a line that was ${kind} for long is back`, async (t) => {
+    const { hostname: host, port } = new URL(testDatabase.url);
+    const proxy = new FaultProxy({ host, port: Number(port) });
+    const url = new URL(testDatabase.url);
+    url.port = String(await proxy.listen());
+    const database = new Database(url.href);
+    const stage = database.stage();
+    t.after(async () => {
+      await proxy.stop();
+      await database.stop();
+    });
+    const asks = [() => stage.query(ONE, []), () => database.query(ONE, [])];
+    for (const ask of asks) await ask();
+    proxy.setState({ kind });
+    const working = asks.map(untilItWorks);
+    await pause(AWAY_MS);
+    const backMs = performance.now();
+    proxy.setState({ kind: 'open' });
+    await Promise.all(working);
+    const took = performance.now() - backMs;
+    assert.ok(took < SOON_MS, `${took} ms`);
+  });
+}
+
+async function untilItWorks(ask: () => Promise<unknown>): Promise<void> {
+  for (;;) {
+    try {
+      await ask();
+      return;
+    } catch {
+      await pause(LOOK_EVERY_MS);
+    }
+  }
+}
 
 const SLEEPING = {
   name: 'sleeping',
