@@ -86,6 +86,9 @@ export async function startServer(options: {
   return { kind: 'ready', identity, child };
 }
 
+/** Servers that were told to stop: of the connections that they end then nobody has to hear. */
+const stopping = new Set<number | undefined>();
+
 /** Passes the server's own lines on, and keeps the last of them for an error message. */
 function followLog(child: ChildProcess, log: Logger): string[] {
   const lines: string[] = [];
@@ -94,7 +97,8 @@ function followLog(child: ChildProcess, log: Logger): string[] {
   reader.on('line', (line) => {
     lines.push(line);
     if (lines.length > MAX_KEPT_LINES) lines.shift();
-    if (/ (?:PANIC|FATAL|ERROR|WARNING): /.test(line)) log.warn({ postgres: line }, 'PostgreSQL says');
+    const isTold = stopping.has(child.pid) && line.includes('terminating connection due to administrator command');
+    if (!isTold && / (?:PANIC|FATAL|ERROR|WARNING): /.test(line)) log.warn({ postgres: line }, 'PostgreSQL says');
     else log.debug({ postgres: line }, 'PostgreSQL says');
   });
   const { stderr } = child;
@@ -140,6 +144,7 @@ export async function stopServer(identity: ProcessIdentity, log: Logger): Promis
     { signal: 'SIGQUIT', waitMs: IMMEDIATE_SHUTDOWN_MS },
     { signal: 'SIGKILL', waitMs: KILL_MS },
   ] as const;
+  stopping.add(identity.processId);
   for (const { signal, waitMs } of steps) {
     if (!isRunning(identity)) return;
     if (signal !== 'SIGINT') log.warn({ signal }, 'PostgreSQL takes too long to stop');
