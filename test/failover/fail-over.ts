@@ -49,7 +49,7 @@ export async function failOver(
   options: TrialSteps & { bin: string; signal: AbortSignal; tell: (text: string) => void },
 ): Promise<Trial> {
   const makeDatabase = (): Promise<PostgresPair> => startPostgresPair(options.bin);
-  const world = await startWorld({ unknownPolicy: 'resend', makeDatabase });
+  const world = await startWorld({ seed: 0, unknownPolicy: 'resend', makeDatabase });
   const load = new Load(world);
   let keeps = true;
   try {

@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 
 export type LineState = { kind: 'open' } | { kind: 'closed' } | { kind: 'silent' } | { kind: 'slow'; delayMs: number };
 
@@ -24,6 +25,10 @@ export interface Splice {
 }
 
 const SLOW_CHUNK_BYTES = 1_460;
+/** While nobody listened, the port may have become the near end of somebody's connection. */
+const PORT_IS_TAKEN = 'EADDRINUSE';
+const LISTEN_ATTEMPTS = 100;
+const LISTEN_PAUSE_MS = 50;
 
 export class FaultProxy {
   readonly #server: Server;
@@ -32,6 +37,7 @@ export class FaultProxy {
   #target: { host: string; port: number };
   #state: LineState = { kind: 'open' };
   #met = 0;
+  #port = 0;
 
   constructor(target: { host: string; port: number }, splice?: (line: SplicedLine) => Splice) {
     this.#target = target;
@@ -39,14 +45,29 @@ export class FaultProxy {
     this.#server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#accept(socket));
   }
 
+  /** On a port of the system's choice; after `refuse` on the one it had. */
   async listen(): Promise<number> {
-    this.#server.listen(0, '127.0.0.1');
-    await once(this.#server, 'listening');
-    return this.port;
+    for (let attempt = 1; !this.#server.listening; attempt += 1) {
+      try {
+        this.#server.listen(this.#port, '127.0.0.1');
+        await once(this.#server, 'listening');
+      } catch (error) {
+        const isTaken = error instanceof Error && 'code' in error && error.code === PORT_IS_TAKEN;
+        if (!isTaken || attempt === LISTEN_ATTEMPTS) throw error;
+        await pause(LISTEN_PAUSE_MS);
+      }
+    }
+    this.#port = (this.#server.address() as AddressInfo).port;
+    return this.#port;
   }
 
   get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+    return this.#port;
+  }
+
+  /** Whoever connects is refused, as where nobody listens: it knows that nothing of it arrived. Until `listen`. */
+  refuse(): void {
+    this.#server.close();
   }
 
   /** Whether an open connection lost something while the line was silent. */

@@ -42,6 +42,11 @@ const MOODS: Partial<Record<Fault['kind'], (mood: OperatorMood, durationMs: numb
   'cuts in mid-PDU': (mood) => mood.cutInMidPdu(),
 };
 
+/** Both ways: requests to the nodes, and callbacks to the customer's server. */
+function customerLines({ requests, callbacks }: World['lines']): FaultProxy[] {
+  return [...requests, callbacks];
+}
+
 export class Injector {
   readonly injected: InjectedFault[] = [];
   readonly notices: string[] = [];
@@ -97,7 +102,7 @@ export class Injector {
       case 'database links':
         return servers.lines.reduce((sum, line) => sum + line.met, 0);
       case 'customer link':
-        return kind === 'answers 500' ? Number.NaN : lines.customer.met;
+        return kind === 'answers 500' ? Number.NaN : customerLines(lines).reduce((sum, line) => sum + line.met, 0);
     }
   }
 
@@ -118,7 +123,7 @@ export class Injector {
       case 'customer link':
         return kind === 'answers 500'
           ? this.#failCustomer()
-          : this.#onLines([this.#world.lines.customer], kind, SLOW_LINE_MS);
+          : this.#onLines(customerLines(this.#world.lines), kind, SLOW_LINE_MS);
     }
   }
 
@@ -128,7 +133,7 @@ export class Injector {
       node.process.signal('SIGSTOP');
       return () => node.process.signal('SIGCONT');
     }
-    await node.process.kill();
+    await node.kill();
     return () => node.start();
   }
 

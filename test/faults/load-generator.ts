@@ -22,8 +22,8 @@ export interface LoadOptions {
   readonly callsPerSecond: number;
   readonly username: string;
   readonly password: string;
-  /** Where node 0 or 1 is at this moment. */
-  readonly baseUrl: (node: number) => string;
+  /** Of node 0 and node 1. */
+  readonly baseUrls: readonly string[];
   readonly callbackUrl: string;
 }
 
@@ -85,7 +85,7 @@ export class LoadGenerator {
       deletion: undefined,
     };
     this.requests.push(request);
-    const url = `${this.#options.baseUrl(node)}${this.#pathOf(planned)}`;
+    const url = `${this.#options.baseUrls[node]}${this.#pathOf(planned)}`;
     this.#ask(url, (reply) => {
       request.endedAtMs = Date.now();
       request.outcome = typeof reply === 'string' ? outcomeOf(planned, reply) : reply;
@@ -102,7 +102,7 @@ export class LoadGenerator {
 
   #delete(request: LoggedRequest, mobile: string, msgid: number): void {
     const query = new URLSearchParams({ ...this.#credentials(), mobile, msgid: String(msgid), delttime: 'Y' });
-    this.#ask(`${this.#options.baseUrl(1 - request.node)}/json/sms_query.php?${query.toString()}`, (reply) => {
+    this.#ask(`${this.#options.baseUrls[1 - request.node]}/json/sms_query.php?${query.toString()}`, (reply) => {
       const code = typeof reply === 'string' ? CODE.exec(reply)?.[1] : undefined;
       request.deletion = code === '00000' ? 'deleted' : code === '00300' ? 'not deleted' : 'unanswered';
     });
@@ -132,6 +132,7 @@ export class LoadGenerator {
     });
     request.on('timeout', () => request.destroy());
     request.on('error', (error) => {
+      // Only where nobody listens it is sure that nothing was read; a line that is reset may have carried all of it.
       const isRefused = 'code' in error && error.code === 'ECONNREFUSED';
       end({ kind: isRefused ? 'refused' : 'unanswered' });
     });

@@ -1,14 +1,13 @@
 /**
- * The customers' clients as a process of their own, so that their work does not hold up the proxies of the run. Told by
- * messages where the nodes are; tells on demand what became of each request.
+ * The customers' clients as a process of their own, so that their work does not hold up the proxies of the run; tells on
+ * demand what became of each request.
  */
 import { LoadGenerator, type LoadOptions } from './load-generator.ts';
 import type { LoggedRequest } from './request-log.ts';
 import { planCall, planMessage } from './request-plan.ts';
 
 export type LoadOrder =
-  | { readonly kind: 'start'; readonly options: Omit<LoadOptions, 'baseUrl'>; readonly baseUrls: readonly string[] }
-  | { readonly kind: 'nodes'; readonly baseUrls: readonly string[] }
+  | { readonly kind: 'start'; readonly options: LoadOptions }
   | { readonly kind: 'tell' }
   /** Told once every request has ended. */
   | { readonly kind: 'stop' };
@@ -42,12 +41,10 @@ function report(load: LoadGenerator): void {
 }
 
 function follow(): void {
-  let baseUrls: readonly string[] = [];
   let load: LoadGenerator | undefined;
   process.on('message', (order: LoadOrder) => {
-    if (order.kind === 'start' || order.kind === 'nodes') baseUrls = order.baseUrls;
     if (order.kind === 'start') {
-      load = new LoadGenerator({ ...order.options, baseUrl: (node) => baseUrls[node] ?? '' });
+      load = new LoadGenerator(order.options);
       load.start();
     }
     if (load === undefined) return;

@@ -9,14 +9,10 @@ import type { LoggedRequest } from './request-log.ts';
 import type { World } from './world.ts';
 
 const PROCESS = fileURLToPath(new URL('./load-process.ts', import.meta.url));
-/** A node that was killed comes back on another port. */
-const TELL_NODES_EVERY_MS = 100;
 
 export class Load {
   readonly #process: ManagedProcess;
   readonly #world: World;
-  #told = '';
-  #telling: NodeJS.Timeout | undefined;
 
   constructor(world: World) {
     this.#world = world;
@@ -31,10 +27,10 @@ export class Load {
     });
   }
 
-  async start(options: Omit<LoadOptions, 'baseUrl'>): Promise<void> {
+  async start(options: Omit<LoadOptions, 'baseUrls'>): Promise<void> {
     await this.#process.start();
-    this.#order({ kind: 'start', options, baseUrls: this.#baseUrls() });
-    this.#telling = setInterval(() => this.#tellNodes(), TELL_NODES_EVERY_MS);
+    const baseUrls = this.#world.nodes.map((node) => node.requestUrl);
+    this.#order({ kind: 'start', options: { ...options, baseUrls } });
   }
 
   /** So far. */
@@ -49,19 +45,7 @@ export class Load {
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#telling);
     await this.#process.stop();
-  }
-
-  #baseUrls(): string[] {
-    return this.#world.nodes.map((node) => node.baseUrl);
-  }
-
-  #tellNodes(): void {
-    const baseUrls = this.#baseUrls();
-    if (baseUrls.join() === this.#told) return;
-    this.#told = baseUrls.join();
-    this.#order({ kind: 'nodes', baseUrls });
   }
 
   async #report(order: LoadOrder): Promise<LoadReport> {

@@ -2,10 +2,10 @@
  * An operator at its worst, as a splice in the connections to a good one: it throttles, answers late, sends receipts
  * early, twice or for ids that nobody knows, answers garbage, or ends a connection in the middle of a PDU.
  */
-import { randomBytes } from 'node:crypto';
 import { FrameReader } from '../../src/smpp/framing.ts';
 import { COMMAND, decodePdu, encodePdu, encodeRefusal, HEADER_BYTES, STATUS } from '../../src/smpp/pdu.ts';
 import type { Splice, SplicedLine } from './fault-proxy.ts';
+import { SeededRandom } from './random.ts';
 
 /** Sequence numbers of what is put in here; the operator itself never gets so far. */
 const FIRST_OWN_SEQUENCE = 0x7000_0000;
@@ -21,6 +21,12 @@ export class OperatorMood {
   /** How often a mood did something to somebody: one that met nobody was no fault. */
   met = 0;
   readonly #lines = new Set<MoodyLine>();
+  readonly #random: SeededRandom;
+
+  /** @param seed what its garbage is made of */
+  constructor(seed: number) {
+    this.#random = new SeededRandom(seed);
+  }
 
   splice(line: SplicedLine): Splice {
     const moody = new MoodyLine(this, line, () => this.#lines.delete(moody));
@@ -29,7 +35,7 @@ export class OperatorMood {
   }
 
   answerGarbage(): void {
-    for (const line of this.#lines) line.answerGarbage();
+    for (const line of this.#lines) line.answerGarbage(() => this.#random.bytes(GARBAGE_BYTES));
   }
 
   /** The next PDU of each connection ends in its middle. */
@@ -89,10 +95,11 @@ class MoodyLine implements Splice {
     }
   }
 
-  answerGarbage(): void {
+  /** @param draw only for a line that is there: the n-th garbage of a run is the seed's n-th */
+  answerGarbage(draw: () => Buffer): void {
     if (!this.#line.isOpen) return;
     this.#mood.met += 1;
-    this.#line.toClient(randomBytes(GARBAGE_BYTES));
+    this.#line.toClient(draw());
   }
 
   cutInMidPdu(): void {

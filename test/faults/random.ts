@@ -25,6 +25,10 @@ export class SeededRandom {
     return least + Math.floor(this.next() * (most - least + 1));
   }
 
+  bytes(length: number): Buffer {
+    return Buffer.from(Array.from({ length }, () => this.integer(0, 255)));
+  }
+
   /** Every item once, in an order that the seed decides. */
   shuffled<Item>(items: readonly Item[]): Item[] {
     return items

@@ -30,9 +30,9 @@ export async function runSeed(
   schedule: Schedule,
   options: { messagesPerSecond: number; keeps: boolean; signal: AbortSignal; tell: (text: string) => void },
 ): Promise<SeedResult> {
-  const { seconds, unknownPolicy } = schedule;
+  const { seed, seconds, unknownPolicy } = schedule;
   const makeDatabase = (directory: string): Promise<FaultDatabase> => FaultDatabase.make({ directory, seconds });
-  const world = await startWorld({ unknownPolicy, makeDatabase });
+  const world = await startWorld({ seed, unknownPolicy, makeDatabase });
   const load = new Load(world);
   let keeps = true;
   try {

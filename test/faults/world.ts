@@ -1,7 +1,7 @@
 /**
  * Everything a run is made of, as real processes: two nodes of the platform on a database that the run brings, a simulated
- * operator, simulated telephones, a customer's web server, and a proxy before the operator and the customer. Nothing of it is
- * left behind.
+ * operator, simulated telephones, a customer's web server, and a proxy before the operator, the customer's server and each
+ * node's HTTP port. Nothing of it is left behind.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -59,7 +59,13 @@ export interface World<Servers extends WorldDatabase = WorldDatabase> {
   readonly customer: ManagedProcess;
   readonly telephoneUrl: string;
   readonly callbackUrl: string;
-  readonly lines: { readonly operator: FaultProxy; readonly customer: FaultProxy };
+  readonly lines: {
+    readonly operator: FaultProxy;
+    /** From the nodes to the customer's server. */
+    readonly callbacks: FaultProxy;
+    /** From the customer's clients to each node. */
+    readonly requests: readonly FaultProxy[];
+  };
   readonly mood: OperatorMood;
   readonly journal: HandsetJournal;
   /** Processes that ended although nobody ended them. */
@@ -73,13 +79,19 @@ export interface World<Servers extends WorldDatabase = WorldDatabase> {
 /** A node that can be killed, and comes up again as a supervisor would bring it up. */
 export class PlatformNode {
   readonly process: ManagedProcess;
+  /** Where its customers ask, in all of its lives. */
+  readonly requestUrl: string;
+  readonly #line: FaultProxy;
   #baseUrl = '';
 
-  constructor(process: ManagedProcess) {
+  /** @param line before its HTTP port; it listens already */
+  constructor(process: ManagedProcess, line: FaultProxy) {
     this.process = process;
+    this.#line = line;
+    this.requestUrl = `http://${HOST}:${line.port}`;
   }
 
-  /** Of its latest life. */
+  /** Of its latest life, past the line. */
   get baseUrl(): string {
     return this.#baseUrl;
   }
@@ -89,6 +101,8 @@ export class PlatformNode {
     for (let attempt = 1; ; attempt += 1) {
       try {
         this.#baseUrl = (await this.process.start())[1] ?? '';
+        this.#line.aimAt({ host: HOST, port: Number(new URL(this.#baseUrl).port) });
+        await this.#line.listen();
         return;
       } catch (error) {
         if (attempt === RESTART_ATTEMPTS || this.process.isStopped) throw error;
@@ -97,9 +111,17 @@ export class PlatformNode {
       }
     }
   }
+
+  /** Its clients are refused from then on, as by a port that nobody listens on. */
+  async kill(): Promise<void> {
+    await this.process.kill();
+    this.#line.refuse();
+  }
 }
 
 export interface WorldOptions<Servers extends WorldDatabase> {
+  /** What an operator's garbage is made of. */
+  readonly seed: number;
   readonly unknownPolicy: UnknownPolicy;
   /** An empty one; the world stops it. */
   readonly makeDatabase: (directory: string) => Promise<Servers>;
@@ -155,7 +177,7 @@ async function start<Servers extends WorldDatabase>(
   };
 
   const customer = program('customer', [fileOf('./customer-process.ts')], /listens on (\d+)/, {});
-  const customerLine = await line(new FaultProxy({ host: HOST, port: Number((await customer.start())[1]) }));
+  const callbackLine = await line(new FaultProxy({ host: HOST, port: Number((await customer.start())[1]) }));
   const telephone = program('telephone', [fileOf('./telephone-process.ts')], /listens on (\d+) and (\d+)/, {});
   const [, sipPort, telephonePort] = await telephone.start();
 
@@ -164,7 +186,7 @@ async function start<Servers extends WorldDatabase>(
   const simulator = program('operator', simulateArguments(operatorDirectory), /"smppPort":\s*(\d+)/, {
     LOG_LEVEL: 'warn',
   });
-  const mood = new OperatorMood();
+  const mood = new OperatorMood(making.seed);
   const operatorLine = await line(new FaultProxy({ host: HOST, port: 1 }, (spliced) => mood.splice(spliced)));
   const journal = new HandsetJournal(operatorDirectory);
   const reading = setInterval(() => journal.poll(), JOURNAL_POLL_MS);
@@ -180,13 +202,17 @@ async function start<Servers extends WorldDatabase>(
   await startSimulator();
 
   const nodes: PlatformNode[] = [];
+  const requests: FaultProxy[] = [];
   for (const name of ['node-1', 'node-2']) {
     const environment = nodeEnvironment(await servers.urlForNode(), join(directory, name));
+    const requestLine = await line(new FaultProxy({ host: HOST, port: 1 }));
     const node = new PlatformNode(
       program(name, [fileOf('../../src/main.ts')], /API +(http:\S+)[\s\S]*Database/, environment),
+      requestLine,
     );
     await node.start();
     nodes.push(node);
+    requests.push(requestLine);
   }
   // After the nodes, so that each takes its part of the links.
   const { unknownPolicy } = making;
@@ -200,8 +226,8 @@ async function start<Servers extends WorldDatabase>(
     startSimulator,
     customer,
     telephoneUrl: `http://${HOST}:${telephonePort}`,
-    callbackUrl: `http://${HOST}:${customerLine.port}/result`,
-    lines: { operator: operatorLine, customer: customerLine },
+    callbackUrl: `http://${HOST}:${callbackLine.port}/result`,
+    lines: { operator: operatorLine, callbacks: callbackLine, requests },
     mood,
     journal,
     unexpectedEnds,

@@ -152,20 +152,20 @@ describe('on lines', () => {
     const address = target.address();
     assert.ok(address !== null && typeof address === 'object');
     const line = (): FaultProxy => new FaultProxy({ host: '127.0.0.1', port: address.port });
-    const lines = { operator: line(), customer: line() };
+    const lines = { operator: line(), callbacks: line(), requests: [line(), line()] };
     const databaseLines = [line(), line()];
     const servers = { volume: { path: '', notMounted: undefined }, lines: databaseLines } as unknown as FaultDatabase;
-    const proxies = [lines.operator, ...databaseLines, lines.customer];
+    const proxies = [lines.operator, ...databaseLines, lines.callbacks, ...lines.requests];
     for (const proxy of proxies) await proxy.listen();
     const kinds = ['cut', 'half-open', 'slow'] as const;
     const parts = ['operator link', 'database links', 'customer link'] as const;
     const faults = parts.flatMap((part) => kinds.map((kind) => faultOf(kind, part, 50)));
-    const inVain = injectorOf({ servers, lines, mood: new OperatorMood() });
+    const inVain = injectorOf({ servers, lines, mood: new OperatorMood(1) });
     await inVain.run(faults, never);
     assert.deepEqual([inVain.injected.length, inVain.notices.length], [0, faults.length]);
     assert.match(inVain.notices[0] ?? '', /^nothing was there to be harmed: .*operator link: cut/);
 
-    const busy = injectorOf({ servers, lines, mood: new OperatorMood() });
+    const busy = injectorOf({ servers, lines, mood: new OperatorMood(1) });
     const talking = setInterval(() => {
       for (const { port } of proxies)
         connect({ host: '127.0.0.1', port })
@@ -176,6 +176,7 @@ describe('on lines', () => {
     await busy.run(faults, never).finally(() => clearInterval(talking));
     assert.deepEqual(busy.notices, []);
     assert.equal(busy.injected.length, faults.length);
+    assert.ok(lines.requests.every(({ met }) => met > 0) && lines.callbacks.met > 0, 'both ways of the customer');
     for (const proxy of proxies) await proxy.stop();
     target.close();
   });

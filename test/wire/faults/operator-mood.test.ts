@@ -12,6 +12,7 @@ import { FakePlatform } from '../simulator/fake-platform.ts';
 
 const RECEIPT_DELAY_MS = 20;
 const LATE_MS = 150;
+const SEED = 1;
 const UNKNOWN_ID = /^receipt 9999/;
 
 let operator: SimulatedOperator;
@@ -29,7 +30,7 @@ beforeEach(async () => {
     receiptDelayMs: RECEIPT_DELAY_MS,
   });
   const { port } = await operator.start();
-  mood = new OperatorMood();
+  mood = new OperatorMood(SEED);
   proxy = new FaultProxy({ host: '127.0.0.1', port }, (line) => mood.splice(line));
   platform = await FakePlatform.bind({ port: await proxy.listen() });
 });
@@ -113,6 +114,20 @@ test('one that answers garbage loses the session, and a new one is in order', as
   await eventually('the end', async () => (platform.events.includes('close') ? true : undefined));
   platform = await FakePlatform.bind({ port: proxy.port });
   assert.equal(await submit(), 'taken');
+});
+
+test('its garbage follows from the seed, each time another', () => {
+  const drawn = (seed: number): string[] => {
+    const angry = new OperatorMood(seed);
+    const said: string[] = [];
+    const toClient = (bytes: Buffer): void => void said.push(bytes.toString('hex'));
+    angry.splice({ isOpen: true, toClient, toServer: () => {}, cut: () => {} });
+    angry.answerGarbage();
+    angry.answerGarbage();
+    return said;
+  };
+  assert.deepEqual(drawn(7), drawn(7));
+  assert.equal(new Set([...drawn(7), ...drawn(8)]).size, 4);
 });
 
 test('one that cuts in mid-PDU has taken what it never answered', async () => {
