@@ -76,6 +76,11 @@ const REFUNDED_ENDS = [
   'NoAnswer',
   'Busy',
 ];
+/**
+ * Given by an operator that refuses a submit; all other ends are a receipt's or the customer's, and certain. Of a message sent
+ * once more such a refusal tells nothing of the first submit, which may have been taken.
+ */
+const REFUSED_ENDS = ['SYNTAXE', 'MOBERROR', 'REJMOBIL'];
 
 type Count = 'lost' | 'unexpected' | 'chargedTwice' | 'refundMissing' | 'withoutFinalState' | 'callbacksMissing';
 
@@ -201,7 +206,8 @@ function judgePoints(one: StoredMessage, price: number | undefined, findings: Fi
     findings.add('chargedTwice', `${name} cost ${one.points}, not ${price}`);
   if (one.state === null) return;
   const due = refundDue(one);
-  if (one.refunded < due && !(one.inDoubt && one.refunded === 0)) {
+  const mayBeTaken = one.inDoubt && REFUSED_ENDS.includes(one.state);
+  if (one.refunded < due && !(mayBeTaken && one.refunded === 0)) {
     findings.add('refundMissing', `${name}: ${one.refunded} of ${due}`);
   }
   if (one.refunded > due) findings.add('unexpected', `${name}: ${one.refunded} points came back instead of ${due}`);

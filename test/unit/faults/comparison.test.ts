@@ -222,6 +222,22 @@ test('points that did not come back are missing', () => {
   }
 });
 
+test('a refund may be missing only where a message was refused whose earlier submit may have been taken', () => {
+  const withoutRefund = (state: string): Partial<Comparison> =>
+    differences((run) => {
+      Object.assign(run.requests[2]?.planned ?? {}, { expected: state });
+      change(run.facts.messages, 2, { state, inDoubt: true, refunded: 0 });
+      change(run.callbacks, 2, { state });
+      change(run.answers, 2, { state });
+      run.facts.givenBack -= 1;
+      run.facts.balance -= 1;
+    });
+  for (const state of ['SYNTAXE', 'MOBERROR', 'REJMOBIL']) assert.deepEqual(withoutRefund(state), {}, state);
+  for (const state of ['UNDELIV', 'EXPIRED', 'REJECTD']) {
+    assert.deepEqual(withoutRefund(state), { refundMissing: 1 }, state);
+  }
+});
+
 test('a message without a final state is counted, as is one whose query does not know it', () => {
   const found = differences((run) => {
     change(run.facts.messages, 0, { state: null });
