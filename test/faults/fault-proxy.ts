@@ -22,6 +22,8 @@ export interface SplicedLine {
 export interface Splice {
   fromClient(bytes: Buffer): void;
   fromServer(bytes: Buffer): void;
+  /** Of the connection, however it came. */
+  ended?(): void;
 }
 
 const SLOW_CHUNK_BYTES = 1_460;
@@ -140,6 +142,7 @@ class ProxiedLine implements SplicedLine {
   readonly #down: DelayedWriter;
   readonly #client: Socket;
   readonly #server: Socket;
+  readonly #splice: Splice | undefined;
   #ended = false;
 
   constructor(options: LineOptions) {
@@ -149,6 +152,7 @@ class ProxiedLine implements SplicedLine {
     this.#up = new DelayedWriter(this.#client, this.#server);
     this.#down = new DelayedWriter(this.#server, this.#client);
     const splice = options.splice?.(this);
+    this.#splice = splice;
     this.#client.on('data', (bytes: Buffer) => {
       if (this.#swallows()) return;
       if (splice) splice.fromClient(bytes);
@@ -182,6 +186,7 @@ class ProxiedLine implements SplicedLine {
     this.#down.stop();
     this.#client.resetAndDestroy();
     this.#server.resetAndDestroy();
+    this.#splice?.ended?.();
     this.#options.onEnd();
   }
 

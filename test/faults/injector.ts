@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { CustomerOrder } from './customer-process.ts';
 import type { FaultDatabase } from './fault-database.ts';
 import type { FaultProxy } from './fault-proxy.ts';
+import { segmentsLeftClaimed } from './node-claims.ts';
 import type { OperatorMood } from './operator-mood.ts';
 import type { InjectedFault } from './recovery.ts';
 import { describeFault, type Fault } from './schedule.ts';
@@ -15,8 +16,8 @@ const LATE_MS = 1_000;
 const TOO_LATE_MS = 3_000;
 const TOO_LATE_FROM_MS = 3_000;
 const EARLY_RECEIPT_MS = 500;
-/** A node acts on its lease for this long without its database. */
-const LEASE_MS = 7_500;
+/** Longer than it takes to ask a database that answers. */
+const ASKED_WITHIN_MS = 2_000;
 
 const END_CONNECTIONS = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`;
@@ -51,11 +52,18 @@ export class Injector {
   readonly injected: InjectedFault[] = [];
   readonly notices: string[] = [];
   readonly #world: World<FaultDatabase>;
+  /** What nodes had claimed when they were killed or stopped, counted or being counted. */
+  readonly #leftClaimed: Promise<number>[] = [];
   /** The end of each part's latest fault: on a slow machine healing takes longer than the schedule left for it. */
   readonly #healed = new Map<Fault['part'], Promise<void>>();
 
   constructor(world: World<FaultDatabase>) {
     this.#world = world;
+  }
+
+  /** Segments of unknown outcome: not heard of on the operator's lines, or in the hands of a node that was struck. */
+  async inFlightAtCuts(): Promise<{ onLines: number; inNodes: number[] }> {
+    return { onLines: this.#world.mood.unheard, inNodes: await Promise.all(this.#leftClaimed) };
   }
 
   /** Resolves when every fault of the schedule is over, rejects when one could not be brought about or undone. */
@@ -131,10 +139,18 @@ export class Injector {
     const node = this.#world.nodes[index];
     if (kind === 'SIGSTOP') {
       node.process.signal('SIGSTOP');
+      this.#leftClaimed.push(this.#countClaims());
       return () => node.process.signal('SIGCONT');
     }
     await node.kill();
+    this.#leftClaimed.push(this.#countClaims());
     return () => node.start();
+  }
+
+  /** The most that fits into all windows where the database does not answer. */
+  async #countClaims(): Promise<number> {
+    const late = pause(ASKED_WITHIN_MS, OPERATOR.window * OPERATOR.links, { ref: false });
+    return Promise.race([segmentsLeftClaimed(this.#world.database).catch(() => late), late]);
   }
 
   async #onSimulator(kind: Fault['kind']): Promise<() => Promise<void> | void> {
@@ -202,26 +218,5 @@ export class Injector {
     };
     order(true);
     return () => order(false);
-  }
-}
-
-/** Segments that may be in flight, with outcomes nobody will know, when this fault strikes; 0 where none is hidden. */
-export function inFlightAtCut({ kind, part, durationMs }: Fault): number {
-  const atOnce = OPERATOR.window * OPERATOR.links;
-  const rounds = 1 + Math.floor(durationMs / OPERATOR.responseTimeoutMs);
-  switch (part) {
-    case 'node-1':
-    case 'node-2':
-      return atOnce;
-    case 'simulator':
-      return kind === 'SIGSTOP' ? atOnce * rounds : atOnce;
-    case 'operator link':
-      if (kind === 'answers late') return durationMs < TOO_LATE_FROM_MS ? 0 : atOnce * rounds;
-      return ['cut', 'half-open', 'answers garbage', 'cuts in mid-PDU'].includes(kind) ? atOnce : 0;
-    case 'database':
-    case 'database links':
-      return durationMs >= LEASE_MS ? atOnce : 0;
-    case 'customer link':
-      return 0;
   }
 }

@@ -5,6 +5,7 @@
 import { FrameReader } from '../../src/smpp/framing.ts';
 import { COMMAND, decodePdu, encodePdu, encodeRefusal, HEADER_BYTES, STATUS } from '../../src/smpp/pdu.ts';
 import type { Splice, SplicedLine } from './fault-proxy.ts';
+import { LineFlights } from './line-flights.ts';
 import { SeededRandom } from './random.ts';
 
 /** Sequence numbers of what is put in here; the operator itself never gets so far. */
@@ -20,6 +21,8 @@ export class OperatorMood {
   receiptsForUnknownIds = false;
   /** How often a mood did something to somebody: one that met nobody was no fault. */
   met = 0;
+  /** Segments that went to the operator and whose responses no node can have heard in time. */
+  unheard = 0;
   readonly #lines = new Set<MoodyLine>();
   readonly #random: SeededRandom;
 
@@ -57,6 +60,7 @@ class MoodyLine implements Splice {
   readonly #onCut: () => void;
   readonly #fromClient = new FrameReader();
   readonly #fromServer = new FrameReader();
+  readonly #flights: LineFlights;
   #submits = 0;
   #sequence = FIRST_OWN_SEQUENCE;
   #cutsNext = false;
@@ -65,6 +69,14 @@ class MoodyLine implements Splice {
     this.#mood = mood;
     this.#line = line;
     this.#onCut = onCut;
+    this.#flights = new LineFlights((segments) => {
+      mood.unheard += segments;
+    });
+  }
+
+  ended(): void {
+    this.#onCut();
+    this.#flights.ended();
   }
 
   fromClient(bytes: Buffer): void {
@@ -76,7 +88,10 @@ class MoodyLine implements Splice {
       if (command === COMMAND.submit_sm && this.#mood.throttles && this.#submits % 2 === 0) {
         this.#mood.met += 1;
         this.#line.toClient(encodeRefusal(command, sequence, STATUS.ESME_RTHROTTLED));
-      } else this.#line.toServer(frame);
+        continue;
+      }
+      if (command === COMMAND.submit_sm) this.#flights.submitted(sequence);
+      this.#line.toServer(frame);
     }
   }
 
@@ -99,6 +114,7 @@ class MoodyLine implements Splice {
   answerGarbage(draw: () => Buffer): void {
     if (!this.#line.isOpen) return;
     this.#mood.met += 1;
+    this.#flights.broke();
     this.#line.toClient(draw());
   }
 
@@ -118,11 +134,16 @@ class MoodyLine implements Splice {
   #respond(frame: Buffer): void {
     const { responseDelayMs } = this.#mood;
     if (responseDelayMs === 0) {
-      this.#line.toClient(frame);
+      this.#answer(frame);
       return;
     }
     this.#mood.met += 1;
-    setTimeout(() => this.#line.toClient(frame), responseDelayMs).unref();
+    setTimeout(() => this.#answer(frame), responseDelayMs).unref();
+  }
+
+  #answer(frame: Buffer): void {
+    this.#flights.answered(frame.readUInt32BE(12));
+    this.#line.toClient(frame);
   }
 
   #doubleReceipt(frame: Buffer): void {

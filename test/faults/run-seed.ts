@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Comparison } from './comparison.ts';
 import { FaultDatabase } from './fault-database.ts';
-import { inFlightAtCut, Injector } from './injector.ts';
+import { Injector } from './injector.ts';
 import { judgeRun } from './judge-run.ts';
 import { Load } from './load.ts';
 import { recoveries, type Recovery } from './recovery.ts';
@@ -65,12 +65,15 @@ async function underLoad(
   const { requests, held } = await load.finish();
   const { evidence, comparison } = await judgeRun(world, { requests, faults, signal, tell });
   const notices = [...injector.notices];
+  const { onLines, inNodes } = await injector.inFlightAtCuts();
+  tell(
+    `in flight at cuts: ${onLines} on the operator's lines; in nodes that were struck: ${inNodes.join(', ') || 'none'}`,
+  );
   if (held > 0) notices.push(`${held} requests were not sent, since too many waited`);
   return {
     comparison,
     faults: faults.length,
-    deliveredTwiceBound:
-      schedule.unknownPolicy === 'hold' ? 0 : schedule.faults.reduce((sum, fault) => sum + inFlightAtCut(fault), 0),
+    deliveredTwiceBound: schedule.unknownPolicy === 'hold' ? 0 : inNodes.reduce((sum, one) => sum + one, onLines),
     recoveries: recoveries(faults, evidence.requests, evidence.arrivals),
     notices,
     unexpectedEnds: world.unexpectedEnds,

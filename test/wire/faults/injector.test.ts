@@ -12,7 +12,7 @@ import { FaultProxy } from '../../faults/fault-proxy.ts';
 import { Injector } from '../../faults/injector.ts';
 import { OperatorMood } from '../../faults/operator-mood.ts';
 import type { Fault } from '../../faults/schedule.ts';
-import type { World } from '../../faults/world.ts';
+import { OPERATOR, type World } from '../../faults/world.ts';
 import { eventually } from '../../harness/sms-node.ts';
 
 const LASTS_MS = 1_500;
@@ -179,5 +179,37 @@ describe('on lines', () => {
     assert.ok(lines.requests.every(({ met }) => met > 0) && lines.callbacks.met > 0, 'both ways of the customer');
     for (const proxy of proxies) await proxy.stop();
     target.close();
+  });
+});
+
+describe('on nodes', () => {
+  const mood = Object.assign(new OperatorMood(1), { unheard: 5 });
+  const node = { process: { signal: () => {} }, kill: async () => {}, start: async () => {} };
+  const faults = [faultOf('kill -9', 'node-1', 1), faultOf('SIGSTOP', 'node-2', 1)];
+
+  async function inFlight(query: () => Promise<unknown>): Promise<{ onLines: number; inNodes: number[] }> {
+    const injector = injectorOf({
+      servers: { volume: { path: '' } },
+      nodes: [node, node],
+      database: { query },
+      mood,
+    } as unknown as Faulty);
+    await injector.run(faults, never);
+    return injector.inFlightAtCuts();
+  }
+
+  test('what each had claimed is in flight, beside what the operator’s lines tell', async () => {
+    assert.deepEqual(await inFlight(async () => [{ msgid: 1, epoch: 2, segments: 3 }]), {
+      onLines: 5,
+      inNodes: [3, 3],
+    });
+  });
+
+  test('where the database can’t tell it, each may have filled every window', async () => {
+    const lost = async (): Promise<never> => {
+      throw new Error('the connection is lost');
+    };
+    const most = OPERATOR.window * OPERATOR.links;
+    assert.deepEqual(await inFlight(lost), { onLines: 5, inNodes: [most, most] });
   });
 });

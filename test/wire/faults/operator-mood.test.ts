@@ -137,4 +137,5 @@ test('one that cuts in mid-PDU has taken what it never answered', async () => {
   await eventually('the message at the handset', async () =>
     operator.handsets.messages('0911000000').length === 1 ? true : undefined,
   );
+  assert.equal(mood.unheard, 1);
 });
