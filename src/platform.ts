@@ -11,6 +11,7 @@ import { createMetrics, type Metrics } from './base/metrics.ts';
 import type { SecretKeys } from './base/secret-keys.ts';
 import { CallbackDelivery } from './callback/deliver.ts';
 import type { Config } from './config.ts';
+import { connectionsEach, connectionWarning, readOpenFileLimit } from './http/connection-bound.ts';
 import { MetricsServer } from './http/metrics-server.ts';
 import { type HttpServer, createHttpServer } from './http/server.ts';
 import { type Certificate, selfSignedCertificate } from './http/self-signed.ts';
@@ -171,7 +172,7 @@ async function start(config: Config, log: Logger, stops: StopList): Promise<Plat
 
   let up = false;
   const http = createHttpServer({
-    config: { trustedProxies: config.trustedProxies },
+    config: { trustedProxies: config.trustedProxies, maxConnections: boundConnections(config, log) },
     accounts,
     acceptance: sms.acceptance,
     messages: sms.messages,
@@ -288,6 +289,15 @@ async function startSandbox(
     { address: SIMULATOR_HOST, port: telephonePort },
   ] as const;
   return { operator, telephone, ports };
+}
+
+/** Connections to each HTTP port, as far as the process may open files. */
+function boundConnections(config: Config, log: Logger): number {
+  const openFiles = readOpenFileLimit();
+  const listeners = config.httpsPort === 'off' ? 1 : 2;
+  const warning = connectionWarning(openFiles, listeners);
+  if (warning !== undefined) log.warn({ openFiles }, warning);
+  return connectionsEach(openFiles, listeners);
 }
 
 async function listen(parts: {

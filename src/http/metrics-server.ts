@@ -3,6 +3,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import type { Metrics } from '../base/metrics.ts';
 
+/** Scrapers need one; whoever leaves more open takes descriptors from everything else. */
+const MAX_CONNECTIONS = 64;
 const OK = 200;
 const NOT_FOUND = 404;
 const SERVER_FAULT = 500;
@@ -17,6 +19,7 @@ export class MetricsServer {
 
   /** Port 0 takes any free one. Rejects when the port cannot be had. */
   async listen(where: { host: string; port: number }): Promise<void> {
+    this.#server.maxConnections = MAX_CONNECTIONS;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#server.once('error', reject);
     this.#server.listen(where, () => {

@@ -7,6 +7,7 @@ import { createServer as createSecureServer, type Server as SecureServer } from 
 import type { AddressInfo } from 'node:net';
 import type { Logger } from '../base/log.ts';
 import { createApplication, type RequestHandler } from './application.ts';
+import { MAX_CONNECTIONS } from './connection-bound.ts';
 import { Newcomers } from './newcomers.ts';
 import { acceptRawUrls, noteResponses } from './raw-url.ts';
 import type { Certificate } from './self-signed.ts';
@@ -20,7 +21,6 @@ const TIMEOUT_CHECK_PERIOD_MS = 2_000;
 /** Longer than the usual 60 s of proxies, so that they close idle connections and not we under their request. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
-const MAX_CONNECTIONS = 10_000;
 const LISTEN_BACKLOG = 1_024;
 /** Requests in flight have this long when the server stops. */
 const STOP_PATIENCE_MS = 5_000;
@@ -43,6 +43,7 @@ export interface ListenerAddress {
 
 export class HttpServer {
   readonly #log: Logger;
+  readonly #maxConnections: number;
   readonly #handler: Promise<RequestHandler>;
   readonly #newcomers = new Newcomers();
   readonly #listeners: { scheme: 'http' | 'https'; server: Server | SecureServer }[] = [];
@@ -50,6 +51,7 @@ export class HttpServer {
 
   constructor(services: HttpServices) {
     this.#log = services.log;
+    this.#maxConnections = services.config.maxConnections ?? MAX_CONNECTIONS;
     this.#handler = createApplication(services, {
       isStopping: () => this.#stopping,
       onVerified: (socket) => this.#newcomers.verified(socket),
@@ -106,7 +108,7 @@ export class HttpServer {
     server: Server | SecureServer,
     where: { host: string; port: number },
   ): Promise<void> {
-    server.maxConnections = MAX_CONNECTIONS;
+    server.maxConnections = this.#maxConnections;
     // A client may end its side right after the request (RFC 9112 §9.6): its message would be charged and sent, and by
     // Node's default its answer never written.
     Object.assign(server, { httpAllowHalfOpen: true });

@@ -17,6 +17,8 @@ export interface HttpServices {
   config: {
     /** CIDRs whose X-Forwarded-For is believed. */
     trustedProxies: readonly string[];
+    /** To each listener at once, 10,000 unless told; more are closed. */
+    maxConnections?: number;
   };
   accounts: Pick<AccountDirectory, 'find' | 'forget' | 'readBalance'>;
   acceptance: Pick<Acceptance, 'accept'>;

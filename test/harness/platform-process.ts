@@ -26,12 +26,14 @@ export async function makeDataDir(): Promise<{ path: string; remove(): Promise<v
   return { path, remove: () => rm(path, { recursive: true, force: true, maxRetries: 5 }) };
 }
 
-/** Starts `src/main.ts` on free ports; `env` goes over the defaults of a test. */
+/** Starts `src/main.ts` on free ports; `env` goes over the defaults of a test, `openFiles` bounds its descriptors. */
 export async function startPlatformProcess(options: {
   dataDir: string;
   env?: Record<string, string>;
+  openFiles?: number;
 }): Promise<PlatformProcess> {
-  const child = spawn(process.execPath, ['src/main.ts'], {
+  const bound = options.openFiles === undefined ? '' : `ulimit -n ${options.openFiles} && `;
+  const child = spawn('sh', ['-c', `${bound}exec "$0" src/main.ts`, process.execPath], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
