@@ -8,6 +8,7 @@ import { CommandFailure, EXIT_USAGE, noSuchAccount } from './failure.ts';
 import { type JsonOption, onOff, pairs, print, tableOr, taipei } from './output.ts';
 import { type PasswordOptions, passwordOptions, requireAccountPassword } from './password-input.ts';
 import { withDatabase } from './platform.ts';
+import { refuseForbiddenPush } from './push-address.ts';
 import {
   isNone,
   jsonOption,
@@ -135,6 +136,7 @@ function createCommand(): Command {
           EXIT_USAGE,
         );
       }
+      await refuseForbiddenPush(options.incomingUrl);
       const password = await requireAccountPassword(options);
       const { hashPassword } = await import('../base/password.ts');
       const { createAccount } = await import('../store/account-admin.ts');
@@ -165,6 +167,7 @@ function setCommand(): Command {
       if (Object.keys(change).length === 0) {
         throw new CommandFailure('nothing to change: give a setting, see "account set --help"', EXIT_USAGE);
       }
+      await refuseForbiddenPush(options.incomingUrl);
       const { setAccount } = await import('../store/account-admin.ts');
       const account = await withDatabase((db) => setAccount(db, username, change));
       if (account === undefined) throw noSuchAccount(username);

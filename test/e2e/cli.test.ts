@@ -313,3 +313,21 @@ test('an empty database is set up by migrate, once', async () => {
     await empty.drop();
   }
 });
+
+test('a push URL with an address that would never be called is refused when it is set, however it is written', async () => {
+  const set = (url: string): string[] => ['account', 'set', 'pushed', '--incoming-url', url];
+  await json('account', 'create', '--username', 'pushed', '--password', '1234');
+  for (const host of ['127.0.0.1', '2130706433', '0177.0.0.1', '0x7f.1', '１２７.０.０.１']) {
+    await refused(2, /--incoming-url: 127\.0\.0\.1 is not a global/, ...set(`http://${host}:9/in`));
+  }
+  await refused(2, /169\.254\.169\.254 is not a global/, ...set('http://169.254.169.254/latest'));
+  await refused(2, /::ffff:a00:1 is not a global/, ...set('https://[::ffff:10.0.0.1]/in'));
+  const create = ['account', 'create', '--username', 'never', '--password', '1234', '--incoming-url'];
+  await refused(2, /fd00::1 is not a global/, ...create, 'http://[fd00::1]/in');
+  await refused(1, /no account never/, 'account', 'show', 'never');
+  assert.partialDeepStrictEqual(await json('account', 'show', 'pushed'), { incomingUrl: null });
+
+  const allowed = await feige(set('http://10.1.2.3/in'), '', { CALLBACK_ALLOW: '10.1.2.0/24' });
+  assert.equal(allowed.exitCode, 0, allowed.stderr);
+  assert.partialDeepStrictEqual(await json(...set('https://8.8.8.8/in')), { incomingUrl: 'https://8.8.8.8/in' });
+});

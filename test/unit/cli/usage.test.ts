@@ -38,6 +38,11 @@ for (const [what, message, args] of [
   ['a wrong address', /"1\.2\.3" is neither an address nor a CIDR/, 'account set shop --ip 192.0.2.1,1.2.3'],
   ['a wrong number', /must be a whole number from 0/, 'account create --username n --password 1234 --points -1'],
   ['a wrong URL', /http or https URL/, 'account set shop --incoming-url ftp://x'],
+  [
+    'a push into the cloud',
+    /169\.254\.169\.254 is not a global/,
+    'account set shop --incoming-url http://169.254.169.254/',
+  ],
   ['a wrong username', /username must be/, 'account create --username a/b --password 1234'],
   ['a short password', /password must be 4 to 64/, 'account password shop --password 123'],
   ['no password', /give --password PASSWORD or --password-stdin/, 'account password shop'],
