@@ -191,7 +191,14 @@ async function start(config: Config, log: Logger, stops: StopList): Promise<Plat
       allowedPrefixes: config.voice.allowedPrefixes,
     },
     ...(simulator && {
-      mount: { prefix: '/simulator/', handle: handsetRoutes(simulator.operator, simulator.telephone.calls) },
+      mount: {
+        prefix: '/simulator/',
+        handle: handsetRoutes({
+          operator: simulator.operator,
+          calls: simulator.telephone.calls,
+          hostNames: config.sandboxPublic ? undefined : [config.httpHost],
+        }),
+      },
     }),
   });
   stops.add(() => http.stop());

@@ -64,6 +64,8 @@ export interface MountedRequest {
   /** The whole path, percent-encoding as it came. */
   path: string;
   query: URLSearchParams;
+  /** Names in lower case. */
+  headers: Readonly<Record<string, string | string[] | undefined>>;
   /** Empty when there is none. */
   body: Buffer;
 }

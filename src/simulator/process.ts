@@ -19,6 +19,8 @@ export interface RunningSimulator {
   stop(): Promise<void>;
 }
 
+const EVERYWHERE = ['0.0.0.0', '::'];
+
 type Routes = (request: HandsetRequest) => Promise<HandsetAnswer>;
 type Options = SimulatedOperatorOptions & { httpPort: number; sipPort?: number };
 
@@ -34,7 +36,8 @@ export async function runSimulator(options: Options): Promise<RunningSimulator> 
   try {
     const started = await startTelephone(options);
     telephone = started?.telephone;
-    const http = await listen(handsetRoutes(operator, telephone?.calls), options);
+    const routes = handsetRoutes({ operator, calls: telephone?.calls, hostNames: namesOf(options.host) });
+    const http = await listen(routes, options);
     const stop = async (): Promise<void> => {
       const closed = new Promise((resolve) => http.close(resolve));
       operator.handsets.stop();
@@ -52,6 +55,11 @@ export async function runSimulator(options: Options): Promise<RunningSimulator> 
     await telephone?.stop();
     throw error;
   }
+}
+
+/** Whoever listens everywhere is asked by names that only the network knows. */
+function namesOf(host: string): readonly string[] | undefined {
+  return EVERYWHERE.includes(host) ? undefined : [host];
 }
 
 async function startTelephone(options: Options): Promise<{ telephone: SimulatedTelephone; port: number } | undefined> {
@@ -85,7 +93,7 @@ async function serve(routes: Routes, request: IncomingMessage, response: ServerR
   const path = mark === -1 ? target : target.slice(0, mark);
   const query = new URLSearchParams(mark === -1 ? '' : target.slice(mark + 1));
   const body = await readBody(request);
-  const answer = await routes({ method: request.method ?? 'GET', path, query, body });
+  const answer = await routes({ method: request.method ?? 'GET', path, query, headers: request.headers, body });
   response.writeHead(answer.status, { 'content-type': answer.contentType ?? 'application/json; charset=utf-8' });
   response.end(answer.body);
 }

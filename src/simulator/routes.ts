@@ -7,13 +7,24 @@ import { callsRoute } from './calls-routes.ts';
 import { failure, type HandsetAnswer, secondsToWait, success } from './handset-answers.ts';
 import { handsetNumber } from './phone-numbers.ts';
 import type { SimulatedOperator } from './smsc.ts';
+import { type Asked, originRefusal } from './web-origin.ts';
 
 export interface HandsetRequest {
   method: string;
   /** Without the query string, percent-encoded as it came. */
   path: string;
   query: URLSearchParams;
+  /** Names in lower case. */
+  headers: Readonly<Record<string, string | string[] | undefined>>;
   body: Buffer;
+}
+
+export interface HandsetSources {
+  operator: SimulatedOperator;
+  /** Of a simulated telephone, where there is one. */
+  calls?: CallStore | undefined;
+  /** By which it may be asked beside those of loopback; undefined allows every name. */
+  hostNames: readonly string[] | undefined;
 }
 
 /** What every path here begins with. */
@@ -28,11 +39,14 @@ const TO_PATTERN = /^\+?\d{1,20}$/;
  * Routes for `GET /simulator/handsets`, `GET`, `POST`, `DELETE /simulator/handsets/NUMBER/messages` and, with the calls
  * of a simulated telephone, `GET`, `DELETE /simulator/handsets/NUMBER/calls`.
  */
-export function handsetRoutes(
-  operator: SimulatedOperator,
-  calls?: CallStore,
-): (request: HandsetRequest) => Promise<HandsetAnswer> {
+export function handsetRoutes({
+  operator,
+  calls,
+  hostNames,
+}: HandsetSources): (request: HandsetRequest) => Promise<HandsetAnswer> {
   return async (request) => {
+    const refusal = originRefusal(askedBy(request), hostNames);
+    if (refusal !== undefined) return failure(403, refusal);
     if (request.path === HANDSETS_PATH || request.path === `${HANDSETS_PATH}/`)
       return listNumbers(operator, calls, request);
     const [, rawNumber, kind, rest = '', recording] = NUMBER_PATH.exec(request.path) ?? [];
@@ -57,6 +71,14 @@ export function handsetRoutes(
         return failure(405, 'GET, POST or DELETE');
     }
   };
+}
+
+function askedBy({ headers }: HandsetRequest): Asked {
+  const one = (name: string): string | undefined => {
+    const value = headers[name];
+    return Array.isArray(value) ? value.join(',') : value;
+  };
+  return { host: one('host'), origin: one('origin'), fetchSite: one('sec-fetch-site') };
 }
 
 function listNumbers(

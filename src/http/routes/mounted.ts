@@ -18,6 +18,7 @@ export function mountRoutes(app: FastifyInstance, mount: Mount): void {
         method: request.method,
         path: request.url.split('?', 1)[0] ?? '',
         query: new URLSearchParams(queryOf(request)),
+        headers: request.headers,
         body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
       });
       return reply.code(status).type(contentType).send(body);

@@ -127,9 +127,10 @@ test('/healthz and /readyz are 200 once everything is up, else 503', async () =>
   }
 });
 
-test('a mounted room gets method, path, query and body, and its faults are 500', async () => {
+test('a mounted room gets method, path, query, headers and body, and its faults are 500', async () => {
   const response = await platform.ask('/simulator/handsets/09%31/messages?wait=5&x=%E4%BD%A0', {
     method: 'POST',
+    headers: { Origin: 'http://a' },
     body: '{"to":1}',
   });
   assert.equal(response.status, 201);
@@ -137,6 +138,7 @@ test('a mounted room gets method, path, query and body, and its faults are 500',
   const request = mounted.at(-1) ?? assert.fail();
   assert.deepEqual([request.method, request.path], ['POST', '/simulator/handsets/09%31/messages']);
   assert.deepEqual([request.query.get('wait'), request.query.get('x')], ['5', '你']);
+  assert.equal(request.headers.origin, 'http://a');
   assert.equal(request.body.toString(), '{"to":1}');
   assert.equal((await platform.ask('/simulator/fault')).status, 500);
   assert.equal((await platform.ask('/simulator/fault', { method: 'HEAD' })).status, 405);

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import { FollowingClock } from '../../../src/base/clock.ts';
 import { createLogger } from '../../../src/base/log.ts';
@@ -125,4 +127,23 @@ test('a taken port is said, and nothing is left behind', async (t) => {
   };
   await assert.rejects(runSimulator({ ...options, port: simulator.smppPort, httpPort: 0 }), /EADDRINUSE/);
   await assert.rejects(runSimulator({ ...options, port: 0, httpPort: simulator.httpPort }), /EADDRINUSE/);
+});
+
+test('a web page of another site reads nothing, sends nothing and empties nothing', async (t) => {
+  const { call, simulator } = await start(t);
+  const status = async (method: string, headers: Record<string, string>): Promise<number> => {
+    const asking = request({ host: '127.0.0.1', port: simulator.httpPort, path: MESSAGES, method, headers });
+    asking.end(method === 'POST' ? '{"to":"12345","text":"by a page"}' : undefined);
+    const [answer] = (await once(asking, 'response')) as [IncomingMessage];
+    answer.resume();
+    return answer.statusCode ?? 0;
+  };
+  for (const method of ['GET', 'POST', 'DELETE']) {
+    assert.equal(await status(method, { Origin: 'https://evil.example' }), 403);
+    assert.equal(await status(method, { 'Sec-Fetch-Site': 'cross-site' }), 403);
+    assert.equal(await status(method, { Host: `rebound.example:${simulator.httpPort}` }), 403);
+  }
+  assert.equal(await status('GET', { Origin: `http://127.0.0.1:${simulator.httpPort}` }), 200);
+  assert.equal(await status('GET', { Host: 'localhost' }), 200);
+  assert.deepEqual(await call('GET', MESSAGES), { status: 200, json: [] });
 });
