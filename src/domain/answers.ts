@@ -91,7 +91,10 @@ export function incomingRow(incoming: {
   };
 }
 
-/** The answer of smsmo_query (spec §5). */
-export function incomingAnswer(rows: readonly IncomingRow[]): CodeAnswer & { moResp: readonly IncomingRow[] } {
-  return { ...codeAnswer('00000'), moResp: rows };
+/** The answer of smsmo_query (spec §5); `more` is said when later messages of the day did not fit, and only then. */
+export function incomingAnswer(
+  rows: readonly IncomingRow[],
+  more: boolean,
+): CodeAnswer & { moResp: readonly IncomingRow[]; more?: 'Y' } {
+  return { ...codeAnswer('00000'), moResp: rows, ...(more && { more: 'Y' }) };
 }

@@ -93,7 +93,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
     how: 'for what came in',
     good: { username: 'test123', password: '1234test', snumber: '12345' },
     answer: /^\{"code":"00410"/,
-    codes: { ...SMS_CREDENTIALS, snumber: ['00430'], sdate: ['00430'] },
+    codes: { ...SMS_CREDENTIALS, snumber: ['00430'], sdate: ['00430'], afterseq: ['00410', '00430'] },
   },
   {
     path: '/send_voice.php',

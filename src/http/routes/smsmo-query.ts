@@ -8,6 +8,7 @@ import type { Parameters } from '../parameters.ts';
 import type { HttpServices } from '../services.ts';
 
 const SNUMBER = /^\d{5}$/;
+const SEQ = /^\d{1,15}$/;
 
 export class SmsmoQuery {
   readonly #services: HttpServices;
@@ -29,9 +30,17 @@ export class SmsmoQuery {
     const { clock, incoming } = this.#services;
     const snumber = parameters.text('snumber') ?? '';
     const day = parseDay(parameters.text('sdate') ?? taipeiDay(clock.now()));
+    const afterSeq = parameters.text('afterseq');
     if (!SNUMBER.test(snumber) || day === undefined) return fixedAnswer('00430');
-    const found = await incoming.find({ accountId: authentication.account.accountId, snumber, ...day });
+    if (afterSeq !== undefined && !SEQ.test(afterSeq)) return fixedAnswer('00430');
+    const found = await incoming.find({
+      accountId: authentication.account.accountId,
+      snumber,
+      ...day,
+      ...(afterSeq !== undefined && { afterSeq: Number(afterSeq) }),
+    });
     if (found.kind === 'unknown-number') return fixedAnswer('00400');
-    return found.rows.length === 0 ? fixedAnswer('00410') : jsonAnswer(incomingAnswer(found.rows.map(incomingRow)));
+    if (found.rows.length === 0) return fixedAnswer('00410');
+    return jsonAnswer(incomingAnswer(found.rows.map(incomingRow), found.more));
   }
 }

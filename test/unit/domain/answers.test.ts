@@ -48,7 +48,7 @@ test('an incoming message is a row of strings', () => {
     text: '台灣',
   });
   assert.equal(
-    asciiJson(incomingAnswer([row])),
+    asciiJson(incomingAnswer([row], false)),
     '{"code":"00000","text":"Success","moResp":[{"seq":"221831","date":"20180906102939","mobile":"0911222333",' +
       '"message":"\\u53f0\\u7063"}]}',
   );

@@ -108,6 +108,7 @@ test('incoming messages are answered as in the sample', async () => {
   platform.incoming = {
     kind: 'rows',
     rows: [{ seq: 221_831, receivedAtMs: Date.UTC(2018, 8, 6, 2, 29, 39), mobile: '886911222333', text: '台灣' }],
+    more: false,
   };
   assert.equal(
     await bodyOf('smsmo_query', { snumber: '12345', sdate: '2018-09-06' }),
@@ -118,15 +119,30 @@ test('incoming messages are answered as in the sample', async () => {
   assert.deepEqual(asked, { snumber: '12345', startMs, endMs: startMs + 86_400_000 });
 });
 
+test('an answer that could not hold the whole day says so, and the next one is asked for behind its last seq', async () => {
+  const rows = [{ seq: 221_831, receivedAtMs: Date.UTC(2018, 8, 6), mobile: '886911222333', text: 'a' }];
+  platform.incoming = { kind: 'rows', rows, more: true };
+  assert.match(await bodyOf('smsmo_query', { snumber: '12345' }), /"message":"a"}\],"more":"Y"}$/);
+  platform.incoming = { kind: 'rows', rows, more: false };
+  assert.doesNotMatch(await bodyOf('smsmo_query', { snumber: '12345', afterseq: '221831' }), /more/);
+  assert.equal((platform.asked[1] as { afterSeq: number }).afterSeq, 221_831);
+});
+
 test('without sdate it is today in Taipei', async () => {
   assert.equal(await codeOf('smsmo_query', { snumber: '12345' }), '00400');
   assert.equal((platform.asked[0] as { startMs: number }).startMs, Date.UTC(2026, 10, 21, 16));
 });
 
 test('00410: nothing arrived; 00430: a snumber or sdate that is none', async () => {
-  platform.incoming = { kind: 'rows', rows: [] };
+  platform.incoming = { kind: 'rows', rows: [], more: false };
   assert.equal(await codeOf('smsmo_query', { snumber: '12345' }), '00410');
-  for (const wrong of [{ snumber: '1234' }, { snumber: '' }, { sdate: '2026-02-30' }, { sdate: '20260201' }]) {
+  for (const wrong of [
+    { snumber: '1234' },
+    { snumber: '' },
+    { sdate: '2026-02-30' },
+    { sdate: '20260201' },
+    { afterseq: 'x' },
+  ]) {
     assert.equal(await codeOf('smsmo_query', { snumber: '12345', ...wrong }), '00430', JSON.stringify(wrong));
   }
 });
