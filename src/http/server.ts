@@ -4,10 +4,11 @@
  */
 import { createServer, type Server, type ServerOptions } from 'node:http';
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Logger } from '../base/log.ts';
 import { createApplication, type RequestHandler } from './application.ts';
 import { MAX_CONNECTIONS } from './connection-bound.ts';
+import { hasSeveralHosts } from './host-header.ts';
 import { Newcomers } from './newcomers.ts';
 import { acceptRawUrls, noteResponses } from './raw-url.ts';
 import type { Certificate } from './self-signed.ts';
@@ -21,6 +22,7 @@ const TIMEOUT_CHECK_PERIOD_MS = 2_000;
 /** Longer than the usual 60 s of proxies, so that they close idle connections and not we under their request. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
+const BAD_REQUEST = 400;
 const LISTEN_BACKLOG = 1_024;
 /** Requests in flight have this long when the server stops. */
 const STOP_PATIENCE_MS = 5_000;
@@ -47,6 +49,7 @@ export class HttpServer {
   readonly #handler: Promise<RequestHandler>;
   readonly #newcomers = new Newcomers();
   readonly #listeners: { scheme: 'http' | 'https'; server: Server | SecureServer }[] = [];
+  readonly #refused = new WeakSet<Socket>();
   #stopping = false;
 
   constructor(services: HttpServices) {
@@ -98,6 +101,13 @@ export class HttpServer {
     const handle = await this.#handler;
     return noteResponses((request, response) => {
       this.#newcomers.heard(request.socket);
+      // What a client sent behind such a request may be part of it to a proxy: the connection ends with the refusal.
+      if (this.#refused.has(request.socket)) return;
+      if (hasSeveralHosts(request)) {
+        this.#refused.add(request.socket);
+        response.writeHead(BAD_REQUEST, { Connection: 'close', 'Content-Length': '0' }).end();
+        return;
+      }
       if (this.#stopping) response.setHeader('Connection', 'close');
       handle(request, response);
     });

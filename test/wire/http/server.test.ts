@@ -93,6 +93,10 @@ test('broken requests get their error and harm nobody else', async () => {
     'GET\r\n\r\n',
     'GET / HTTP/9.9\r\n\r\n',
     `POST ${SEND} HTTP/1.1\r\nContent-Length: x\r\n\r\n`,
+    `GET ${SEND} HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n`,
+    `GET ${SEND} HTTP/1.1\r\nHost: a\r\nX-Other: b\r\nHOST: a\r\n\r\nGET ${SEND} HTTP/1.1\r\nHost: a\r\n\r\n`,
+    `POST ${SEND} HTTP/1.1\r\nHost: a\r\nhost: a\r\nContent-Length: 9\r\n\r\nbody`,
+    `GET ${SEND}é HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n`,
   ]) {
     const socket = connect(platform.port, '127.0.0.1').on('error', () => {});
     let received = '';
@@ -104,6 +108,7 @@ test('broken requests get their error and harm nobody else', async () => {
     assert.match(received, /^HTTP\/1\.1 400 /, JSON.stringify(bytes));
   }
   assert.equal((await platform.ask(SEND)).json().code, '00000');
+  assert.equal(platform.accepted.length, 1);
 });
 
 test('a client that ends its side after the request gets its answer, and the connection ends with it', async () => {
