@@ -8,6 +8,7 @@ import { connect as connectTcp, createServer, isIP, type Server, type Socket } f
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import type { Logger } from '../base/log.ts';
 import type { Flow, FlowHandlers, FlowTarget } from './flow.ts';
+import { IncomingConnections } from './incoming-connections.ts';
 import { LocalAddresses } from './local-addresses.ts';
 import { PeerNames } from './peer-names.ts';
 import { plainAddress, StreamFlow } from './stream-flow.ts';
@@ -40,7 +41,6 @@ export interface TransportDependencies {
   log: Logger;
 }
 
-const MAX_INCOMING_CONNECTIONS = 256;
 const MAX_OUTGOING_CONNECTIONS = 256;
 const UDP_BUFFER_BYTES = 1_048_576;
 /** Datagrams that wait for the system; more are dropped, as a full network would. */
@@ -50,6 +50,7 @@ export class SipTransport {
   readonly #dependencies: TransportDependencies;
   readonly #addresses: LocalAddresses;
   readonly #names: PeerNames;
+  readonly #incoming = new IncomingConnections();
   readonly #servers: Server[] = [];
   /** Raw sockets too, those in the middle of a TLS handshake included. */
   readonly #sockets = new Set<Socket>();
@@ -105,6 +106,7 @@ export class SipTransport {
     const { transport, host, port } = target;
     if (transport === 'udp') {
       const address = await this.#names.resolve(host, timeoutMs);
+      this.#incoming.know(address);
       return this.udpFlow({ address, port }, host);
     }
     const key = JSON.stringify([transport, host.toLowerCase(), port, target.tls ?? null]);
@@ -156,15 +158,28 @@ export class SipTransport {
 
   async #listen(transport: 'tcp' | 'tls', port: number): Promise<number> {
     const { bind, handlers, log } = this.#dependencies;
+    const noted: FlowHandlers = {
+      onBytes: (bytes, flow) => {
+        this.#incoming.heard(transport, flow.remote);
+        handlers.onBytes(bytes, flow);
+      },
+      onClosed: (flow, reason) => handlers.onClosed(flow, reason),
+    };
     const accept = (socket: Socket): void => {
       const host = plainAddress(socket.remoteAddress ?? '');
       const local = this.#localOf(socket, transport);
       this.#keep(socket);
-      new StreamFlow({ socket, transport, host, local, outgoing: false, handlers });
+      new StreamFlow({ socket, transport, host, local, outgoing: false, handlers: noted });
     };
     const server = transport === 'tcp' ? createServer(accept) : createTlsServer({ ...bind.tls }, accept);
-    server.maxConnections = MAX_INCOMING_CONNECTIONS;
-    server.on('connection', (socket: Socket) => this.#keep(socket));
+    const takers = server.listeners('connection') as ((socket: Socket) => void)[];
+    server.removeAllListeners('connection');
+    // Nothing is read of a connection, nor a TLS handshake begun, before it has a place.
+    server.on('connection', (socket: Socket) => {
+      this.#keep(socket);
+      this.#incoming.admit(transport, socket);
+      if (!socket.destroyed) for (const taker of takers) taker.call(server, socket);
+    });
     server.listen({ host: bind.address, port });
     await once(server, 'listening');
     server.on('error', (error) => log.warn({ err: error }, 'SIP listener'));
@@ -182,6 +197,7 @@ export class SipTransport {
     const { handlers } = this.#dependencies;
     const signal = AbortSignal.timeout(timeoutMs);
     const address = await this.#names.resolve(target.host, timeoutMs);
+    this.#incoming.know(address);
     if (this.#stopped) throw new Error('stopped');
     const socket =
       transport === 'tcp'

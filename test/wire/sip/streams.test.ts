@@ -144,6 +144,31 @@ test('a listener answers a keep-alive, and OPTIONS on the same connection', asyn
   );
 });
 
+test('300 idle connections of strangers do not keep out the BYE that a trunk sends on a new one', async (t) => {
+  const agent = new SipUserAgent({ bind: { address: '127.0.0.1', tcpPort: 0 }, log: SILENT });
+  const { tcpPort } = await agent.start();
+  t.after(() => agent.stop());
+  const peer = await streamPeer();
+  t.after(() => peer.close());
+  const seen = place(agent, trunkOf(peer));
+  const invite = await peer.request('INVITE');
+  invite.send(reply(invite.message, 200, { sdp: sdpOf(41_000), headers: [contactOf(peer)] }));
+  await seen.answered;
+  await peer.request('ACK');
+  const to = { host: '127.0.0.1', port: tcpPort ?? assert.fail() };
+  for (let n = 0; n < 300; n++) {
+    const stranger = connect({ ...to, localAddress: '127.0.0.2' }).on('error', () => {});
+    t.after(() => stranger.destroy());
+    await once(stranger, 'connect');
+  }
+  const bye = connect(to);
+  t.after(() => bye.destroy());
+  bye.write(serialiseMessage(within(peer, invite.message, 'BYE', { cseq: 2 })));
+  const [answer] = (await once(bye, 'data')) as [Buffer];
+  assert.match(answer.toString(), /^SIP\/2\.0 200 /);
+  assert.deepEqual(await seen.ended, { kind: 'hung-up', by: 'them' });
+});
+
 test('TLS: a call to a trunk whose certificate is trusted; one that is not, or is for another name, fails', async (t) => {
   const made = await generate([{ name: 'commonName', value: 'sip.operator.example' }], {
     extensions: [{ name: 'subjectAltName', altNames: [{ type: 2, value: 'sip.operator.example' }] }],
