@@ -18,20 +18,36 @@ export async function numberBelongsTo(db: Queryable, snumber: string, accountId:
   return (await db.query(BELONGS, [snumber, accountId])).length > 0;
 }
 
+/** An answer's worth of short messages; of the longest that there can be some 40 MiB. */
+const PAGE_ROWS = 500;
+
 const OF_DAY: Statement = {
   name: 'incoming-of-day',
   text: `SELECT seq, (extract(epoch FROM received_at) * 1000)::float8 AS "receivedAtMs", mobile, body AS text
          FROM incoming
          WHERE snumber = $1 AND account_id = $2 AND received_at >= to_timestamp($3 / 1000.0) AND received_at < to_timestamp($4 / 1000.0)
+           AND ($5::bigint IS NULL OR (received_at, seq) > (
+             SELECT received_at, seq FROM incoming
+             WHERE seq = $5 AND snumber = $1 AND account_id = $2
+               AND received_at >= to_timestamp($3 / 1000.0) AND received_at < to_timestamp($4 / 1000.0)))
          ORDER BY received_at, seq
-         LIMIT 10000`,
+         LIMIT ${PAGE_ROWS}`,
 };
 
-export function incomingOfDay(
-  db: Queryable,
-  query: { accountId: number; snumber: string; startMs: number; endMs: number },
-): Promise<IncomingRow[]> {
-  return db.query<IncomingRow>(OF_DAY, [query.snumber, query.accountId, query.startMs, query.endMs]);
+export interface DayQuery {
+  accountId: number;
+  snumber: string;
+  startMs: number;
+  endMs: number;
+  /** Only those that come behind this one in the day's order; none when it is not of the day. */
+  afterSeq: number | undefined;
+}
+
+/** The next ones in the order of their arrival; `last` when no more come behind them. */
+export async function incomingOfDay(db: Queryable, query: DayQuery): Promise<{ rows: IncomingRow[]; last: boolean }> {
+  const { snumber, accountId, startMs, endMs, afterSeq } = query;
+  const rows = await db.query<IncomingRow>(OF_DAY, [snumber, accountId, startMs, endMs, afterSeq ?? null]);
+  return { rows, last: rows.length < PAGE_ROWS };
 }
 
 export interface Arrival {
