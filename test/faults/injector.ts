@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { CustomerOrder } from './customer-process.ts';
 import type { FaultDatabase } from './fault-database.ts';
 import type { FaultProxy } from './fault-proxy.ts';
-import { segmentsLeftClaimed } from './node-claims.ts';
+import { segmentsClaimed, segmentsLeftClaimed } from './node-claims.ts';
 import type { OperatorMood } from './operator-mood.ts';
 import type { InjectedFault } from './recovery.ts';
 import { describeFault, type Fault } from './schedule.ts';
@@ -16,6 +16,8 @@ const LATE_MS = 1_000;
 const TOO_LATE_MS = 3_000;
 const TOO_LATE_FROM_MS = 3_000;
 const EARLY_RECEIPT_MS = 500;
+/** So long without the database, the time it takes to come back included, may be longer than a lease. */
+const LEASE_IN_DANGER_MS = 4_000;
 /** Longer than it takes to ask a database that answers. */
 const ASKED_WITHIN_MS = 2_000;
 
@@ -87,6 +89,7 @@ export class Injector {
     }
     const startedAtMs = Date.now();
     const metBefore = this.#met(fault);
+    await this.#countBeforeOutage(fault);
     const heal = await this.#begin(fault);
     if (fault.durationMs > 0) await pause(fault.durationMs, undefined, { signal }).catch(() => {});
     const healedAtMs = Date.now();
@@ -147,10 +150,23 @@ export class Injector {
     return () => node.start();
   }
 
+  /** Outcomes that a node hears of and cannot write before its lease runs out are of claims that it has by now. */
+  async #countBeforeOutage({ part, durationMs }: Fault): Promise<void> {
+    const isOutage = part === 'database' || part === 'database links';
+    if (!isOutage || durationMs < LEASE_IN_DANGER_MS) return;
+    const counted = this.#orAllWindows(segmentsClaimed(this.#world.database));
+    this.#leftClaimed.push(counted);
+    await counted;
+  }
+
+  #countClaims(): Promise<number> {
+    return this.#orAllWindows(segmentsLeftClaimed(this.#world.database));
+  }
+
   /** The most that fits into all windows where the database does not answer. */
-  async #countClaims(): Promise<number> {
+  #orAllWindows(counting: Promise<number>): Promise<number> {
     const late = pause(ASKED_WITHIN_MS, OPERATOR.window * OPERATOR.links, { ref: false });
-    return Promise.race([segmentsLeftClaimed(this.#world.database).catch(() => late), late]);
+    return Promise.race([counting.catch(() => late), late]);
   }
 
   async #onSimulator(kind: Fault['kind']): Promise<() => Promise<void> | void> {

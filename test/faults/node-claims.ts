@@ -1,5 +1,5 @@
 /**
- * What a node had in its hands when it was killed or stopped: the segments it had claimed and not recorded as taken. All of them
+ * What a node had in its hands when it was killed or stopped, or lost its database: the segments it had claimed and not recorded as taken. All of them
  * are of unknown outcome for whoever takes over, whether they were submitted or not.
  */
 import { setTimeout as pause } from 'node:timers/promises';
@@ -18,6 +18,12 @@ interface Claim {
   readonly msgid: number;
   readonly epoch: number;
   readonly segments: number;
+}
+
+/** All that nodes have in their hands at this moment. */
+export async function segmentsClaimed(database: Queryable): Promise<number> {
+  const claims = await database.query<Claim>(CLAIMS, []);
+  return claims.reduce((sum, { segments }) => sum + segments, 0);
 }
 
 /** Those that stay claimed: what the other node had claimed is mostly done by the second look. */
