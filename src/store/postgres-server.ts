@@ -86,7 +86,7 @@ export async function startServer(options: {
   return { kind: 'ready', identity, child };
 }
 
-/** Servers that were told to stop: of the connections that they end then nobody has to hear. */
+/** Servers that were told to stop: of what they end then nobody has to hear. */
 const stopping = new Set<number | undefined>();
 
 /** Passes the server's own lines on, and keeps the last of them for an error message. */
@@ -97,7 +97,7 @@ function followLog(child: ChildProcess, log: Logger): string[] {
   reader.on('line', (line) => {
     lines.push(line);
     if (lines.length > MAX_KEPT_LINES) lines.shift();
-    const isTold = stopping.has(child.pid) && line.includes('terminating connection due to administrator command');
+    const isTold = stopping.has(child.pid) && line.includes('due to administrator command');
     if (!isTold && / (?:PANIC|FATAL|ERROR|WARNING): /.test(line)) log.warn({ postgres: line }, 'PostgreSQL says');
     else log.debug({ postgres: line }, 'PostgreSQL says');
   });
