@@ -35,13 +35,13 @@ export class Newcomers {
   readonly #knownSites = new RecentMap<true>(MAX_KNOWN_SITES);
   readonly #verified = new WeakSet<Socket>();
   readonly #heardWithinMs: number;
-  readonly #maxWaitMs: number;
+  readonly #now: () => number;
   #isOpen = false;
 
-  /** Only tests give times. */
-  constructor(options: { heardWithinMs?: number; maxWaitMs?: number } = {}) {
+  /** Only tests give a time and a clock. */
+  constructor(options: { heardWithinMs?: number; now?: () => number } = {}) {
     this.#heardWithinMs = options.heardWithinMs ?? HEARD_WITHIN_MS;
-    this.#maxWaitMs = options.maxWaitMs ?? MAX_WAIT_MS;
+    this.#now = options.now ?? ((): number => performance.now());
   }
 
   /** Call it last, before `server` listens: whoever listens for its connections so far gets them in their turn. */
@@ -55,7 +55,7 @@ export class Newcomers {
         for (const taker of takers) taker.call(server, socket);
         socket.resume();
       };
-      this.#arrived({ socket, sinceMs: performance.now(), take });
+      this.#arrived({ socket, sinceMs: this.#now(), take });
     });
   }
 
@@ -101,7 +101,7 @@ export class Newcomers {
       const [first] = newcomers;
       if (first === undefined) continue;
       if (this.#unheard.size >= MAX_UNHEARD) {
-        const isOverdue = performance.now() - first.sinceMs >= this.#maxWaitMs;
+        const isOverdue = this.#now() - first.sinceMs >= MAX_WAIT_MS;
         if (!isOverdue || ++overdue > MAX_OVERDUE_TAKEN) return;
       }
       newcomers.shift();

@@ -2,8 +2,8 @@
  * The connections that others open: bounded, and never so that strangers keep out a peer we call. Whoever says nothing
  * leaves after seconds, or as soon as somebody else wants the place; peers go before strangers.
  */
-import { type Socket, SocketAddress } from 'node:net';
-import { plainAddress } from './stream-flow.ts';
+import type { Socket } from 'node:net';
+import { canonicalAddress } from './ip-address.ts';
 
 const MAX_CONNECTIONS = 256;
 /** A stranger's first message comes within this; a TLS handshake is part of it. */
@@ -37,7 +37,7 @@ export class IncomingConnections {
 
   /** We call this address: connections from it find room from now on. */
   know(address: string): void {
-    const written = canonical(address);
+    const written = canonicalAddress(address);
     this.#peers.delete(written);
     this.#peers.set(written, true);
     const [oldest] = this.#peers.keys();
@@ -46,7 +46,7 @@ export class IncomingConnections {
 
   /** Gives the connection a place, perhaps that of another; without one it is closed. */
   admit(transport: string, socket: IncomingSocket): void {
-    const address = canonical(plainAddress(socket.remoteAddress ?? ''));
+    const address = canonicalAddress(socket.remoteAddress ?? '');
     const isPeer = this.#peers.has(address);
     if (this.#connections.size >= this.#max) {
       const leaving = this.#leastWanted(isPeer);
@@ -98,15 +98,5 @@ export class IncomingConnections {
 }
 
 function keyOf(transport: string, address: string, port: number): string {
-  return `${transport} ${plainAddress(address)} ${port}`;
-}
-
-/** An IPv6 address in the one form in which sockets write it. */
-function canonical(address: string): string {
-  if (!address.includes(':')) return address;
-  try {
-    return new SocketAddress({ address, family: 'ipv6' }).address;
-  } catch {
-    return address;
-  }
+  return `${transport} ${canonicalAddress(address)} ${port}`;
 }

@@ -10,7 +10,7 @@
  *    blind forger would have to guess port, SSRC and sequence, and a stray packet of an earlier call moves nothing.
  * 4. A new SDP (re-INVITE, UPDATE) begins anew.
  */
-import { isIPv6, SocketAddress } from 'node:net';
+import { canonicalAddress } from './ip-address.ts';
 import type { RtpPacket } from './rtp-packet.ts';
 
 export interface RtpAddress {
@@ -42,9 +42,9 @@ export class RtpPeer {
    * @param signallingAddress of the trunk, whose SDP may hold an address of its inner network
    */
   constructor(described: RtpAddress, signallingAddress?: string) {
-    this.#described = { address: canonicalHost(described.address), port: described.port };
+    this.#described = { address: canonicalAddress(described.address), port: described.port };
     this.#destination = this.#described;
-    const hosts = signallingAddress === undefined ? [] : [canonicalHost(signallingAddress)];
+    const hosts = signallingAddress === undefined ? [] : [canonicalAddress(signallingAddress)];
     this.#allowedHosts = new Set([this.#described.address, ...hosts]);
   }
 
@@ -54,12 +54,12 @@ export class RtpPeer {
 
   /** Whether the SDP this was made of said the same. */
   describes(remote: RtpAddress): boolean {
-    return this.#described.address === canonicalHost(remote.address) && this.#described.port === remote.port;
+    return this.#described.address === canonicalAddress(remote.address) && this.#described.port === remote.port;
   }
 
   /** False when the packet isn't the peer's. May move the destination. */
   accepts(source: RtpAddress, packet: RtpPacket): boolean {
-    const host = canonicalHost(source.address);
+    const host = canonicalAddress(source.address);
     if (!this.#allowedHosts.has(host) || source.port === 0) return false;
     if (this.#settled) return true;
     if (host === this.#described.address && source.port === this.#described.port) {
@@ -89,11 +89,4 @@ export class RtpPeer {
     this.#settled = true;
     this.#candidate = undefined;
   }
-}
-
-/** One spelling for each address, so that they can be compared as text; IPv4 as such when it came in through IPv6. */
-function canonicalHost(address: string): string {
-  if (!address.includes(':') || !isIPv6(address)) return address;
-  const plain = new SocketAddress({ address, family: 'ipv6' }).address;
-  return plain.startsWith('::ffff:') && plain.includes('.') ? plain.slice('::ffff:'.length) : plain;
 }

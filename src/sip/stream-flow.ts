@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Flow, FlowHandlers } from './flow.ts';
+import { plainAddress } from './ip-address.ts';
 import { StreamFraming } from './stream-framing.ts';
 
 export interface StreamFlowOptions {
@@ -94,9 +95,4 @@ export class StreamFlow implements Flow {
     for (const message of messages) this.#handlers.onBytes(message, this);
     if (broken !== undefined) this.close(`broken framing: ${broken}`);
   }
-}
-
-/** `::ffff:127.0.0.1` is how a socket for both families writes an IPv4 address. */
-export function plainAddress(address: string): string {
-  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address;
 }

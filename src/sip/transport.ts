@@ -9,9 +9,10 @@ import { connect as connectTls, createServer as createTlsServer } from 'node:tls
 import type { Logger } from '../base/log.ts';
 import type { Flow, FlowHandlers, FlowTarget } from './flow.ts';
 import { IncomingConnections } from './incoming-connections.ts';
+import { plainAddress } from './ip-address.ts';
 import { LocalAddresses } from './local-addresses.ts';
 import { PeerNames } from './peer-names.ts';
-import { plainAddress, StreamFlow } from './stream-flow.ts';
+import { StreamFlow } from './stream-flow.ts';
 
 export type { Flow, FlowTarget } from './flow.ts';
 

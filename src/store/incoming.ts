@@ -18,7 +18,7 @@ export async function numberBelongsTo(db: Queryable, snumber: string, accountId:
   return (await db.query(BELONGS, [snumber, accountId])).length > 0;
 }
 
-/** An answer's worth of short messages; of the longest that there can be some 40 MiB. */
+/** Most days have fewer; of the longest messages that there can be these are some 40 MiB. */
 const PAGE_ROWS = 500;
 
 const OF_DAY: Statement = {

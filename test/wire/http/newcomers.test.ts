@@ -12,14 +12,17 @@ import { temporaryDirectory } from './temporary-directory.ts';
 
 /** Longer than any of these tests: whoever keeps silent keeps its place. */
 const FOR_EVER_MS = 600_000;
-/** As http/newcomers.ts has it. */
+/** As http/newcomers.ts has them. */
 const PLACES = 4;
+const MAX_WAIT_MS = 1_000;
 const CROWD = 60;
 const CROWDS_ADDRESS = '127.0.0.2';
 const STRANGERS_ADDRESS = '127.0.0.3';
 
 let server: Server;
 let newcomers: Newcomers;
+/** Stands still unless a test moves it. */
+let nowMs: number;
 /** Connections that have come, whether they wait or not. */
 let arrived: number;
 /** Connections that HTTP has got. */
@@ -29,10 +32,10 @@ let agent: Agent;
 let secureAgent: SecureAgent;
 
 async function start(
-  options: { heardWithinMs?: number; maxWaitMs?: number },
+  options: { heardWithinMs: number },
   create: (listener: RequestListener) => Server = createServer,
 ): Promise<void> {
-  newcomers = new Newcomers(options);
+  newcomers = new Newcomers({ ...options, now: () => nowMs });
   server = create((asked, response) => {
     newcomers.heard(asked.socket);
     if (asked.url === '/right') newcomers.verified(asked.socket);
@@ -46,6 +49,7 @@ async function start(
 }
 
 beforeEach(() => {
+  nowMs = 0;
   arrived = 0;
   taken = [];
   sockets = [];
@@ -97,13 +101,13 @@ async function until(holds: () => boolean): Promise<void> {
 }
 
 test('of a crowd that opens connections and asks nothing only a few are taken', async () => {
-  await start({ heardWithinMs: FOR_EVER_MS, maxWaitMs: FOR_EVER_MS });
+  await start({ heardWithinMs: FOR_EVER_MS });
   await openSilently(CROWD);
   assert.equal(taken.length, PLACES);
 });
 
 test('a stranger comes next when a place is free, before all others of the crowd', async () => {
-  await start({ heardWithinMs: FOR_EVER_MS, maxWaitMs: FOR_EVER_MS });
+  await start({ heardWithinMs: FOR_EVER_MS });
   await openSilently(CROWD);
   await until(() => taken.length === PLACES);
   const ofCrowd = ask('/', CROWDS_ADDRESS);
@@ -120,7 +124,7 @@ test('a stranger comes next when a place is free, before all others of the crowd
 });
 
 test('who asks leaves the place to the next: however many connect at once, all are answered', async () => {
-  await start({ heardWithinMs: FOR_EVER_MS, maxWaitMs: FOR_EVER_MS });
+  await start({ heardWithinMs: FOR_EVER_MS });
   const answers = await Promise.all(Array.from({ length: CROWD }, () => ask('/', STRANGERS_ADDRESS)));
   assert.deepEqual(new Set(answers), new Set([200]));
 });
@@ -131,7 +135,7 @@ test('a connection with TLS is waited for and heard as one without', async () =>
   const log = createLogger({ level: 'silent' });
   const tls = await selfSignedCertificate({ directory: directory.path, nowMs: Date.now(), keys, log });
   directory.remove();
-  await start({ heardWithinMs: FOR_EVER_MS, maxWaitMs: FOR_EVER_MS }, (listener) => createSecureServer(tls, listener));
+  await start({ heardWithinMs: FOR_EVER_MS }, (listener) => createSecureServer(tls, listener));
   const answers = await Promise.all(Array.from({ length: CROWD }, askSecurely));
   assert.deepEqual(new Set(answers), new Set([200]));
   await openSilently(CROWD);
@@ -139,23 +143,23 @@ test('a connection with TLS is waited for and heard as one without', async () =>
 });
 
 test('who keeps silent loses the place after a while', async () => {
-  await start({ heardWithinMs: 1, maxWaitMs: FOR_EVER_MS });
+  await start({ heardWithinMs: 1 });
   await openSilently(CROWD);
   await until(() => taken.length === CROWD);
 });
 
 test('nobody waits longer than a while, however many keep silent', async () => {
-  await start({ heardWithinMs: FOR_EVER_MS, maxWaitMs: 50 });
+  await start({ heardWithinMs: FOR_EVER_MS });
   await openSilently(CROWD);
   assert.equal(taken.length, PLACES);
-  await new Promise((resolve) => setTimeout(resolve, 60));
+  nowMs += MAX_WAIT_MS;
   // One place becomes free, and the line is looked at.
   sockets[0]?.destroy();
   await until(() => taken.length === CROWD);
 });
 
 test('connections from an address from which somebody got in do not wait', async () => {
-  await start({ heardWithinMs: FOR_EVER_MS, maxWaitMs: FOR_EVER_MS });
+  await start({ heardWithinMs: FOR_EVER_MS });
   const first = ask('/right', CROWDS_ADDRESS);
   assert.equal(await first, 200);
   await openSilently(CROWD);
@@ -164,7 +168,7 @@ test('connections from an address from which somebody got in do not wait', async
 });
 
 test('those that wait when somebody from their address gets in are taken at once', async () => {
-  await start({ heardWithinMs: FOR_EVER_MS, maxWaitMs: FOR_EVER_MS });
+  await start({ heardWithinMs: FOR_EVER_MS });
   await openSilently(CROWD);
   await until(() => taken.length === PLACES);
   sockets[0]?.write('GET /right HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -172,16 +176,17 @@ test('those that wait when somebody from their address gets in are taken at once
 });
 
 test('a client that leaves while it waits costs nothing', async () => {
-  await start({ heardWithinMs: FOR_EVER_MS, maxWaitMs: FOR_EVER_MS });
+  await start({ heardWithinMs: FOR_EVER_MS });
   await openSilently(CROWD);
   await until(() => taken.length === PLACES);
   for (const socket of sockets) socket.resetAndDestroy();
   assert.equal(await ask('/', STRANGERS_ADDRESS), 200);
+  agent.destroy();
   await until(() => taken.every((socket) => socket.destroyed));
 });
 
 test('when the server stops, nobody waits any longer', async () => {
-  await start({ heardWithinMs: FOR_EVER_MS, maxWaitMs: FOR_EVER_MS });
+  await start({ heardWithinMs: FOR_EVER_MS });
   await openSilently(CROWD);
   await until(() => taken.length === PLACES);
   newcomers.open();
