@@ -100,7 +100,6 @@ export class HttpServer {
   async #listener(): Promise<RequestHandler> {
     const handle = await this.#handler;
     return noteResponses((request, response) => {
-      this.#newcomers.heard(request.socket);
       // What a client sent behind such a request may be part of it to a proxy: the connection ends with the refusal.
       if (this.#refused.has(request.socket)) return;
       if (hasSeveralHosts(request)) {
