@@ -121,7 +121,12 @@ test('every reason not to bind is told in a line: whose certificate it is, its t
       { settings: ['sslVersionMin = TLSv1', 'sslVersionMax = TLSv1.1', OLD_CIPHERS] },
       trust,
     ],
-    [/^TLS: .*certificate required$/, { settings: ['verifyChain = yes', `CAfile = ${trusted}`] }, trust],
+    // With TLS 1.3 the connection may be reset under our bind before the alert that says it is read.
+    [
+      /^TLS: .*handshake failure$/,
+      { settings: ['sslVersionMax = TLSv1.2', 'verifyChain = yes', `CAfile = ${trusted}`] },
+      trust,
+    ],
   ];
   const smsc = await startNetSmpp(t);
   for (const [reason, options, tls] of cases) {
