@@ -16,6 +16,8 @@ import { LINKS_KNOWN_FOR_MS, type OperatorDirectory } from './operator-directory
 import { OperatorLink } from './operator-link.ts';
 
 const ROUND_EVERY_MS = 1_000;
+/** While this node has no lease: with a new one nothing goes out before its links are bound again. */
+const ROUND_WITHOUT_LEASE_MS = 100;
 /** From being bound in the database until the link may send beside other nodes: then none counts without it. */
 const COUNTED_IN_AFTER_MS = LINKS_KNOWN_FOR_MS + 200;
 /** A link is given up when another node lacked one for so many rounds: one that just starts or stops does so briefly. */
@@ -137,7 +139,10 @@ export class OperatorLinks {
   async #round(): Promise<boolean> {
     const { database, operator, lease } = this.#options;
     const epoch = lease.epoch();
-    if (epoch === undefined) return false;
+    if (epoch === undefined) {
+      this.#rounds.soon(ROUND_WITHOUT_LEASE_MS);
+      return false;
+    }
     for (const held of this.#held) this.#mark(held);
     await this.#spare(epoch);
     if (this.#held.length >= operator.settings.links) return false;
