@@ -129,10 +129,10 @@ export class DatabaseHosts {
       if (!this.several) return { kind: 'open', client };
       const state = await stateOf(client);
       if (state.kind === 'writable' && state.timeline >= this.#timeline) return { kind: 'open', client };
-      await client.end();
+      client.end().catch(() => {});
       return { kind: 'failed', cause: new Error(state.kind === 'writable' ? LEFT_BEHIND : state.reason) };
     } catch (error) {
-      await client.end().catch(() => {});
+      client.end().catch(() => {});
       return { kind: 'failed', cause: error };
     }
   }
