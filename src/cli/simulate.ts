@@ -11,6 +11,11 @@ const MAX_PORT = 65_535;
 const MAX_DELAY_MS = 3_600_000;
 const MAX_THROTTLE = 1_000_000;
 
+/** System calls that fail because of --host, a port, or --data-dir. */
+const FROM_OPTIONS = new Set(['listen', 'bind', 'getaddrinfo', 'mkdir', 'open']);
+const ANOTHER_PORT =
+  "a platform's own simulator listens on SMSC_PORT and TELEPHONE_PORT, give another --smsc-port or --sip-port";
+
 interface SimulateOptions extends JsonOption {
   host: string;
   smscPort?: number;
@@ -91,13 +96,7 @@ async function run(options: SimulateOptions): Promise<void> {
     ...(sipPort !== undefined && { sipPort }),
     ...(systemId !== undefined && { systemId }),
     ...(password !== undefined && { password }),
-  }).catch((error: unknown) => {
-    const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
-    if (!isTaken) throw error;
-    throw new CommandFailure(
-      `${error.message}; a platform's own simulator listens on SMSC_PORT and TELEPHONE_PORT, give another --smsc-port or --sip-port`,
-    );
-  });
+  }).catch(explain);
   const { smppPort } = simulator;
   const handsets = `http://${host.includes(':') ? `[${host}]` : host}:${simulator.httpPort}/simulator/handsets/`;
   const telephones = simulator.sipPort ?? null;
@@ -110,4 +109,11 @@ async function run(options: SimulateOptions): Promise<void> {
   );
   if (!stopping.signal.aborted) await once(stopping.signal, 'abort');
   await simulator.stop();
+}
+
+/** What a port, a host or a directory given by the user can come to. */
+function explain(error: unknown): never {
+  const { code, syscall = '' } = error as NodeJS.ErrnoException;
+  if (!(error instanceof Error) || !FROM_OPTIONS.has(syscall)) throw error;
+  throw new CommandFailure(code === 'EADDRINUSE' ? `${error.message}; ${ANOTHER_PORT}` : error.message);
 }

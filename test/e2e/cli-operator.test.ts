@@ -221,6 +221,18 @@ test('operator test binds to a simulated operator and reports it; its handsets a
   assert.match(nobody.stdout, /failed after .*ECONNREFUSED/);
 });
 
+test('feige simulate says in a sentence which host or directory it cannot have', async () => {
+  for (const [options, reason] of [
+    [['--host', '192.0.2.1'], /^error: listen EADDRNOTAVAIL: .*192\.0\.2\.1\n$/],
+    [['--host', 'no-such-host.invalid'], /^error: getaddrinfo .*no-such-host\.invalid\n$/],
+    [['--data-dir', '/dev/null/journal'], /^error: ENOTDIR: .*'\/dev\/null\/journal'\n$/],
+  ] as const) {
+    const refused = await feige('simulate', '--smsc-port', '0', ...options);
+    assert.equal(refused.exitCode, 1, refused.stderr);
+    assert.match(refused.stderr, reason);
+  }
+});
+
 test('a simulated operator has telephones when it is given a port for them; trunk test reaches them', async () => {
   const { simulator, document } = await startSimulator<{ sipPort: number; handsets: string }>(
     '--sip-port',
