@@ -2,10 +2,11 @@
  * The one statement that charges, stores and enqueues a batch of messages, and the look-up that makes it
  * safe to run again after a connection was lost in COMMIT.
  */
+import type { RejectedRow } from './charged-batches.ts';
 import type { Queryable, StageConnection, Statement } from './database.ts';
 import { LIVING_EPOCH } from './node-lease.ts';
 import { CLAIM_OF_THIS_TRANSACTION } from './queue.ts';
-import { recountPoints } from './running-points.ts';
+import { recountPoints } from './running-sums.ts';
 
 export interface AcceptRow {
   readonly msgid: number;
@@ -26,13 +27,6 @@ export interface AcceptRow {
   readonly sourceAddress: string | undefined;
   /** Whether it is claimed from the start, for the epoch given. */
   readonly claimed: boolean;
-}
-
-export interface RejectedRow {
-  readonly msgid: number;
-  /** The account's settings changed since the request was authenticated, or its operator was removed. */
-  readonly stale: boolean;
-  readonly balance: number;
 }
 
 const INPUT = `
@@ -164,8 +158,9 @@ const STORED_MSGIDS: Statement = {
 };
 
 /**
- * The same batch once more, after its outcome was lost; nothing of it is claimed. The accounts are locked first: a first attempt that still
- * runs holds these locks, so that afterwards it is either visible or will fail on the msgids stored here.
+ * The same batch once more, after its outcome was lost; nothing of it is claimed. The accounts are locked first: a first
+ * attempt that still runs holds these locks, so that afterwards it is either visible or will fail on the msgids stored
+ * here.
  */
 export function acceptBatchAgain(
   connection: StageConnection,
@@ -180,18 +175,4 @@ export function acceptBatchAgain(
     if (missing.length === 0) return [];
     return (await acceptBatch(tx, nowMs, recountPoints(missing))).rejected;
   });
-}
-
-const NEXT_BLOCK: Statement = { name: 'next-msgid-block', text: "SELECT nextval('msgid_blocks') AS first" };
-
-/** Ids a block holds; the sequence's INCREMENT BY. */
-export const MSGID_BLOCK_SIZE = 1000;
-/** The last id there is (spec README point 11). */
-export const LAST_MSGID = 99_999_999_999;
-
-/** Takes the next block of msgids: its first id. */
-export async function takeMsgidBlock(db: Queryable): Promise<number> {
-  const [row] = await db.query<{ first: number }>(NEXT_BLOCK, []);
-  if (!row) throw new Error('nextval gave no row');
-  return row.first;
 }

@@ -3,8 +3,9 @@
  * into the queue, what makes it safe to run again after a connection was lost in COMMIT, and the look-up.
  */
 import type { CallState } from '../domain/voice-codes.ts';
+import type { RejectedRow } from './charged-batches.ts';
 import type { Queryable, StageConnection, Statement } from './database.ts';
-import { recountPoints } from './running-points.ts';
+import { recountPoints } from './running-sums.ts';
 
 export interface CallRow {
   readonly msgid: number;
@@ -30,13 +31,6 @@ export interface CallRow {
   readonly runningPoints: number;
   /** This account's rows up to and with this one; its place in the fair order. */
   readonly runningCalls: number;
-}
-
-export interface RejectedCall {
-  readonly msgid: number;
-  /** The account's settings changed since the request was authenticated. */
-  readonly stale: boolean;
-  readonly balance: number;
 }
 
 const NOW = 'to_timestamp($1 / 1000.0)';
@@ -91,8 +85,8 @@ SELECT msgid, stale, balance FROM judged WHERE NOT good`,
 };
 
 /** Reserves, stores and enqueues what the balances cover; gives the rows it did not take, with the reason. */
-export function acceptCalls(db: Queryable, nowMs: number, rows: readonly CallRow[]): Promise<RejectedCall[]> {
-  return db.query<RejectedCall>(ACCEPT, [
+export function acceptCalls(db: Queryable, nowMs: number, rows: readonly CallRow[]): Promise<RejectedRow[]> {
+  return db.query<RejectedRow>(ACCEPT, [
     nowMs,
     rows.map((row) => row.msgid),
     rows.map((row) => row.accountId),
@@ -130,7 +124,7 @@ export function acceptCallsAgain(
   connection: StageConnection,
   nowMs: number,
   rows: readonly CallRow[],
-): Promise<RejectedCall[]> {
+): Promise<RejectedRow[]> {
   return connection.transaction(async (tx) => {
     await tx.query(LOCK_ACCOUNTS, [rows.map((row) => row.accountId)]);
     const stored = await tx.query<{ msgid: number }>(STORED, [rows.map((row) => row.msgid)]);

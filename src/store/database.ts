@@ -42,18 +42,21 @@ export interface Queryable {
 }
 
 /** The SQLSTATE of an error that came from the database; empty for any other. */
-export function sqlState(error: unknown): string {
+function sqlState(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
-/** SQLSTATE classes that one row's content can cause: data exception, integrity violation, program limit. */
-export const ROW_FAULT = /^(22|23|54)/;
-/** Deadlock and serialisation failure: nothing happened, the same batch can go again. */
-export const TRANSIENT = /^40/;
-
-/** The database refuses what is in some row of a statement: the others would go through without it. */
+/**
+ * SQLSTATE classes that one row's content can cause: data exception, integrity violation, program limit. The other rows
+ * of the statement would go through without it.
+ */
 export function isRowFault(error: unknown): boolean {
-  return ROW_FAULT.test(sqlState(error));
+  return /^(22|23|54)/.test(sqlState(error));
+}
+
+/** Deadlock and serialisation failure: nothing happened, the same batch can go again. */
+export function isTransient(error: unknown): boolean {
+  return sqlState(error).startsWith('40');
 }
 
 /** Where passwords of others are kept: with the keys that they are sealed under. */

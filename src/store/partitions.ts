@@ -2,7 +2,7 @@
  * The wide partitions of messages and message_events, made ahead of the msgids and dropped once every row is
  * final and older than the retention.
  */
-import { LAST_MSGID } from './acceptance.ts';
+import { LAST_MSGID } from './msgids.ts';
 import type { Database, Queryable, Statement } from './database.ts';
 
 /** Few and wide: forty narrow partitions doubled the cost of the final update, a handful costs nothing. */

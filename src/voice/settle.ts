@@ -15,7 +15,7 @@ import {
   type ReturnedCall,
 } from '../store/call-queue.ts';
 import { type EndedCall, type SettledCall, settleCalls } from '../store/call-settlement.ts';
-import type { Database, Queryable, StageConnection } from '../store/database.ts';
+import { type Database, isRowFault, type Queryable, type StageConnection } from '../store/database.ts';
 import { RefusedEnds } from './refused-ends.ts';
 
 const MAX_BATCH = 500;
@@ -24,8 +24,6 @@ const LINGER_MS = 5;
 /** The calls of a node bound it; this only catches a mistake. */
 const MAX_WAITING = 100_000;
 const RETRY_PAUSE_MS = 200;
-/** SQLSTATE classes that one row's content can cause: data exception, integrity violation, program limit. */
-const ROW_FAULT = /^(22|23|54)/;
 
 export type CallNote =
   | ({ readonly kind: 'dialling'; readonly epoch: number } & CallClaim)
@@ -105,7 +103,7 @@ export class CallRecorder {
       } catch (error) {
         this.#options.log.error({ err: error, notes: batch.length }, 'what became of calls could not be recorded');
         if (this.#givingUp) return batch.map(() => false);
-        if (ROW_FAULT.test(sqlState(error))) return this.#oneByOne(batch);
+        if (isRowFault(error)) return this.#oneByOne(batch);
         await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
       }
     }
@@ -169,10 +167,6 @@ async function settle(tx: Queryable, nowMs: number, notes: readonly CallNote[], 
 /** Two claims of one call may stand in one batch. */
 function keyOf({ msgid, claim }: CallClaim): string {
   return `${msgid}/${claim}`;
-}
-
-function sqlState(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
 function byEpoch<Note extends { readonly epoch: number }>(notes: readonly Note[]): Map<number, Note[]> {

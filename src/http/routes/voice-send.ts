@@ -8,7 +8,8 @@ import { expectedSpeechMs, longestCallSeconds, roughSpeechMs } from '../../domai
 import { type ValidVoice, validateVoice, type VoiceParameters } from '../../domain/voice-request.ts';
 import { pointsForSeconds, type Tariff, tariffOf } from '../../domain/voice-tariff.ts';
 import type { Account } from '../../store/accounts.ts';
-import type { CallOutcome, NewCall } from '../../voice/accept.ts';
+import type { AcceptOutcome } from '../../store/charged-batches.ts';
+import type { NewCall } from '../../voice/accept.ts';
 import type { Authenticator } from '../authenticate.ts';
 import type { Parameters } from '../parameters.ts';
 import type { HttpServices, VoiceServices } from '../services.ts';
@@ -153,7 +154,7 @@ function readVoiceParameters(account: Account, parameters: Parameters): VoicePar
   };
 }
 
-function answerTo(outcome: CallOutcome, account: Account, points: number): VoiceAnswer | 'account-changed' {
+function answerTo(outcome: AcceptOutcome, account: Account, points: number): VoiceAnswer | 'account-changed' {
   switch (outcome.kind) {
     case 'accepted':
       account.balance -= points;
@@ -165,6 +166,7 @@ function answerTo(outcome: CallOutcome, account: Account, points: number): Voice
     case 'account-changed':
       return 'account-changed';
     case 'not-stored':
+    case 'unreachable':
       return '-99';
     case 'unresolved':
       return 'no-answer';
