@@ -1,6 +1,6 @@
 /**
- * The one statement that charges, stores and enqueues a batch of messages, and the look-up that makes it
- * safe to run again after a connection was lost in COMMIT.
+ * The one statement that charges, stores and enqueues a batch of messages, and a form of it that is safe to run again
+ * after a connection was lost in COMMIT.
  */
 import type { RejectedRow } from './charged-batches.ts';
 import type { Queryable, StageConnection, Statement } from './database.ts';
@@ -40,8 +40,8 @@ const INPUT = `
 const NOW = 'to_timestamp($1 / 1000.0)';
 
 /**
- * Rows are joined to tables by their keys and never to each other: of two lists the planner knows nothing and compares
- * each with each (measured with 500 accounts in a batch: 137 microseconds a row instead of 29).
+ * Rows are joined to tables by their keys and never to each other: the planner knows nothing about two lists and would
+ * compare each row with each (measured with 500 accounts in a batch: 137 microseconds a row instead of 29).
  */
 const ACCEPT_BATCH: Statement = {
   name: 'accept-batch',
@@ -110,8 +110,8 @@ type AnswerRow =
   | { readonly operatorId: number; readonly rank: number; readonly claim: number };
 
 /**
- * Charges, stores and enqueues what the balances cover; gives the rows it did not take, with the reason. Rows to be
- * claimed are `epoch`'s from the start; when that has ended they wait for a claim like the others.
+ * Charges, stores and enqueues what the balances cover; gives the rows it did not take, with the reason. Rows marked as
+ * claimed belong to `epoch` from the start; if that has ended by now, they wait for a claim like the others.
  */
 export async function acceptBatch(
   db: Queryable,

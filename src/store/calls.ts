@@ -1,6 +1,6 @@
 /**
- * Calls as their customers see them: the one statement that reserves the points of a batch, stores it and puts it
- * into the queue, what makes it safe to run again after a connection was lost in COMMIT, and the look-up.
+ * Calls as their customers see them: the one statement that reserves the points of a batch, stores it and enqueues it,
+ * a form of it that is safe to run again after a connection was lost in COMMIT, and the look-up.
  */
 import type { CallState } from '../domain/voice-codes.ts';
 import type { RejectedRow } from './charged-batches.ts';

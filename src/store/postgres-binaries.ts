@@ -25,7 +25,7 @@ export type PostgresHome = string;
 /** What an unprivileged user is called, best first, on the systems that have one. */
 const ACCOUNT_NAMES = ['postgres', 'nobody'];
 const PROBE_TIMEOUT_MS = 10_000;
-/** Development files: two thirds of nothing that a server needs. */
+/** Development files, two thirds of the package; a server needs none of them. */
 const NOT_COPIED = /\.a$|^pkgconfig$/;
 
 const run = promisify(execFile);

@@ -1,6 +1,6 @@
 /**
- * Tells whether a process that was noted down earlier still runs. A process id alone can't: ids are used
- * again, and a killed process that nobody waits for stays as a zombie that still answers signal 0.
+ * Tells whether a process that was noted earlier is still running. Its id alone can't tell: ids are reused, and a killed
+ * process that its parent has not waited for stays as a zombie, which still answers signal 0.
  */
 import { readFileSync } from 'node:fs';
 

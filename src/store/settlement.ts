@@ -74,7 +74,7 @@ final AS (
 )`;
 }
 
-/** What the last SELECT of a settling statement gives: how many ended in each state, and how long each took. */
+/** What the last SELECT of a settling statement gives: how many messages ended in each state, and how long each took. */
 export interface SettledRow {
   readonly state: string;
   readonly count: number;
