@@ -1,6 +1,6 @@
 /**
- * Writes down what becomes of claimed calls, many at a time, each at once: that one is about to be dialled, that it was
- * answered, how it ended, or that it goes back to the queue. While the database is away a batch is tried again.
+ * Records what becomes of claimed calls, without delay and many in one transaction: that a call is about to be dialled,
+ * was answered, has ended, or goes back to the queue. While the database is away, a batch is tried again.
  */
 import type { Clock } from '../base/clock.ts';
 import { GroupCommit } from '../base/group-commit.ts';
@@ -29,7 +29,7 @@ export type CallNote =
   | ({ readonly kind: 'dialling'; readonly epoch: number } & CallClaim)
   | ({ readonly kind: 'answered'; readonly epoch: number; readonly atMs: number } & CallClaim)
   | { readonly kind: 'ended'; readonly ended: EndedCall; readonly events: readonly CallEvent[] }
-  /** Once more, after it was refused. */
+  /** An end that is tried again after it was refused. */
   | { readonly kind: 'ended-again'; readonly ended: EndedCall; readonly bare: boolean }
   | {
       readonly kind: 'returned';
@@ -79,7 +79,7 @@ export class CallRecorder {
     return (await this.#commits.submit(note)) ?? false;
   }
 
-  /** From `afterMs` on, what the database does not take is left to whoever takes over. */
+  /** After `afterMs`, notes that the database does not take are left for the node that takes over. */
   giveUpAfter(afterMs: number): void {
     setTimeout(() => {
       this.#givingUp = true;
@@ -109,7 +109,7 @@ export class CallRecorder {
     }
   }
 
-  /** What the database refuses fails none of its neighbours; an end counts more than its events, and its reason. */
+  /** A refused note fails none of its neighbours. An end is tried without its events, then without its reason. */
   async #oneByOne(batch: readonly CallNote[]): Promise<boolean[]> {
     const [note, ...others] = batch;
     if (note === undefined) return [];
@@ -164,7 +164,7 @@ async function settle(tx: Queryable, nowMs: number, notes: readonly CallNote[], 
   return ended.length === 0 ? [] : settleCalls(tx, nowMs, ended, { bare });
 }
 
-/** Two claims of one call may stand in one batch. */
+/** A batch may hold two claims of one call. */
 function keyOf({ msgid, claim }: CallClaim): string {
   return `${msgid}/${claim}`;
 }
