@@ -1,18 +1,18 @@
 /**
- * Connections from addresses from which nobody has got in yet wait here, unread, until it is their turn: only so many
- * of them may be open without having asked anything. Somebody who opens 1,500 at once, to guess passwords or for
- * anything else, would otherwise have their first requests read in one go, and everybody else would wait for the end
- * of it. Addresses take turns; one from which a client was verified does not wait any more.
+ * Paces connections from addresses that have not yet sent a request with a right password. They wait here, unread, until
+ * their turn: only a few may be open that have not asked anything. Otherwise someone who opens 1,500 connections at once,
+ * to guess passwords for example, would have all their first requests read in one go while everybody else waits.
+ * Addresses take turns. Once a client at an address was verified, connections from that address no longer wait.
  */
 import type { Server, Socket } from 'node:net';
 import { parseAddress, siteOf } from './client-address.ts';
 import { RecentMap } from './recent-map.ts';
 
-/** Beside 1,500 connections opened at once the others have a p99 of 20 ms; with 16 of 40, without a bound of 200. */
+/** With 1,500 connections opened at once, the other clients' p99 is 20 ms; with a bound of 16, 40 ms; without one, 200 ms. */
 const MAX_UNHEARD = 4;
-/** A connection that asks nothing for so long leaves its place to the next: a round trip across a continent. */
+/** A connection that has asked nothing by then gives its place to the next: a round trip across a continent. */
 const HEARD_WITHIN_MS = 100;
-/** However many keep silent, nobody waits much longer: then so many at a time are taken without a place. */
+/** Connections that waited this long are let in without a place, a few at a time, however many others keep silent. */
 const MAX_WAIT_MS = 1_000;
 const MAX_OVERDUE_TAKEN = 64;
 const MAX_KNOWN_SITES = 50_000;
@@ -30,7 +30,7 @@ interface Newcomer {
 export class Newcomers {
   /** Addresses in the order of their turns. */
   readonly #waiting = new Map<string, Newcomer[]>();
-  /** Taken, and nothing was asked on them so far. */
+  /** Connections that were let in and have asked nothing so far. */
   readonly #unheard = new Map<string, NodeJS.Timeout>();
   readonly #knownSites = new RecentMap<true>(MAX_KNOWN_SITES);
   readonly #verified = new WeakSet<Socket>();
@@ -44,7 +44,7 @@ export class Newcomers {
     this.#now = options.now ?? ((): number => performance.now());
   }
 
-  /** Call it last, before `server` listens: whoever listens for its connections so far gets them in their turn. */
+  /** Call it last, before `server` listens: its 'connection' listeners of that moment get each connection in its turn. */
   guard(server: Server): void {
     const takers = server.listeners('connection') as Listener[];
     server.removeAllListeners('connection');
@@ -64,7 +64,7 @@ export class Newcomers {
     if (this.#unheard.size > 0) this.#leavePlace(endpointOf(socket));
   }
 
-  /** Somebody got in on this connection: those from its address wait no longer. */
+  /** A client was verified on this connection: others from its address no longer wait. */
   verified(socket: Socket): void {
     if (this.#verified.has(socket)) return;
     this.#verified.add(socket);
@@ -75,7 +75,7 @@ export class Newcomers {
     for (const { take } of waiting) take();
   }
 
-  /** Nobody waits any longer, nor from now on. */
+  /** Lets in all that wait; from now on no connection waits. */
   open(): void {
     this.#isOpen = true;
     const waiting = [...this.#waiting.values()].flat();

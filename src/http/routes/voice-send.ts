@@ -81,7 +81,7 @@ export class VoiceSend {
       const outcome = await this.#services.acceptance.accept(newCall(account, call, content, { tariff, points }));
       return answerTo(outcome, account, points);
     } catch (error) {
-      // It may have been stored: whoever says anything now may be wrong.
+      // It may have been stored, so any answer could be wrong.
       this.#services.log.error({ err: error }, 'acceptance of a call failed in a way it must not');
       return 'no-answer';
     }
@@ -89,7 +89,7 @@ export class VoiceSend {
 
   async #hasPoints(account: Account, points: number): Promise<boolean> {
     if (account.balance >= points) return true;
-    // What is kept is a hint: a top-up holds at once.
+    // The balance in memory is only a hint: a top-up must count at once.
     account.balance = (await this.#services.accounts.readBalance(account.accountId)) ?? 0;
     return account.balance >= points;
   }
@@ -101,7 +101,7 @@ export class VoiceSend {
   }
 }
 
-/** The rough length where it costs no more than the least there is; else the one of what will be read aloud. */
+/** The rough length if it costs no more than the minimum price; otherwise that of the text as it will be read aloud. */
 function speechContent(body: string, speed: number, call: ValidVoice, tariff: Tariff): Content {
   const rough = { recordingId: undefined, playMs: roughSpeechMs(body, speed) };
   if (priceOf(call, rough, tariff) <= tariff.points) return rough;
@@ -160,7 +160,7 @@ function answerTo(outcome: AcceptOutcome, account: Account, points: number): Voi
       account.balance -= points;
       return [outcome.msgid, points];
     case 'insufficient-points':
-      // The next request reads the balance before it troubles a batch.
+      // Makes the next request read the balance before it joins a batch.
       account.balance = 0;
       return '-2';
     case 'account-changed':
