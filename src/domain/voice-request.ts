@@ -1,6 +1,6 @@
 /**
- * The part of send_voice's checks that needs nothing but the request (points 26 to 29), in the decided order: the
- * first thing wrong is the answer. Credentials come before it; points, and what the voice_url leads to, after it.
+ * The checks of send_voice that need nothing but the request (points 26 to 29), in the decided order: the first thing wrong
+ * is the answer. Credentials are checked before; points, and the file that the voice_url leads to, after.
  */
 import type { Msisdn } from './phone-number.ts';
 import { undoDoubleEncodedUrl } from './text.ts';
