@@ -9,12 +9,16 @@ import { type Config, loadConfig } from './config.ts';
 import { type Platform, startPlatform } from './platform.ts';
 import { welcome } from './welcome.ts';
 
-/** SIGTERM to exit takes at most 10 s beside STOP_DELAY_S; past this the process goes, and PostgreSQL recovers by itself. */
+/**
+ * SIGTERM to exit takes at most 10 s beside STOP_DELAY_S; past this the process goes, and PostgreSQL recovers by
+ * itself.
+ */
 const STOP_WITHIN_MS = 9_500;
 
 /**
  * The heap may double before it is collected. Requests under way live some 100 ms, long enough to outlive the young
- * generation; V8's own setting let 130 MiB of them lie dead in the old one, with no gain in speed (docs/decisions/0005).
+ * generation; V8's own setting let 130 MiB of them lie dead in the old one, with no gain in speed
+ * (docs/decisions/0005).
  */
 const HEAP_GROWTH = '--heap-growing-percent=100';
 

@@ -1,6 +1,6 @@
 /**
- * Remembers an expensive answer that may be some seconds old. Finding it takes at most a hundredth of the time: after it
- * took t, it is answered from memory for 100 t, and for five seconds at least. A failure is remembered the same way.
+ * Remembers an expensive answer that may be some seconds old. Finding it takes at most a hundredth of the time: after
+ * it took t, it is answered from memory for 100 t, and for five seconds at least. A failure is remembered the same way.
  */
 const LEAST_REST_MS = 5_000;
 const REST_FOR_EACH_MS = 100;

@@ -1,7 +1,7 @@
 /**
  * Encrypts texts that Feige must be able to read again, such as operators' passwords, with AES-256-GCM under keys that
- * are kept outside of the database. A sealed text names its key, so that keys can be changed, and opens only in the place
- * it was sealed for. Knows neither where keys come from nor where sealed texts are stored (docs/decisions/0004).
+ * are kept outside of the database. A sealed text names its key, so that keys can be changed, and opens only in the
+ * place it was sealed for. Knows neither where keys come from nor where sealed texts are stored (docs/decisions/0004).
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 

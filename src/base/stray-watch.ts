@@ -1,7 +1,8 @@
 /**
- * Decides when a stage has to look for strays: rows that are claimed in its name without its knowing. They can exist after
- * the outcome of a claiming statement was lost, so the stage looks at once and once more later. It never looks while
- * another statement may be claiming for it, since rows that are claimed and not yet handed over would look like strays.
+ * Decides when a stage has to look for strays: rows that are claimed in its name without its knowing. They can exist
+ * after the outcome of a claiming statement was lost, so the stage looks at once and once more later. It never looks
+ * while another statement may be claiming for it, since rows that are claimed and not yet handed over would look like
+ * strays.
  */
 
 /** How long the database may still be at work on a statement whose connection was lost. */
@@ -17,7 +18,9 @@ export class StrayWatch {
     this.#againAfterMs = againAfterMs;
   }
 
-  /** Asks to start a statement that claims for the stage; false: it must not start. After true, call `handedOver` once. */
+  /**
+   * Asks to start a statement that claims for the stage; false: it must not start. After true, call `handedOver` once.
+   */
   beginHandOver(): boolean {
     if (this.#isTime()) return false;
     this.#handOvers += 1;

@@ -1,7 +1,7 @@
 /**
- * The delivery stage: claims callbacks that are due, calls the customers' servers and records the results. A callback is
- * done when it is answered with 200, and given up 24 h after it was owed (design, promise 7). A slow or silent host never
- * delays another: callbacks that it can't take are parked in its own lane. Repeats are possible, losses are not.
+ * The delivery stage: claims callbacks that are due, calls the customers' servers and records the results. A callback
+ * is done when it is answered with 200, and given up 24 h after it was owed (design, promise 7). A slow or silent host
+ * never delays another: callbacks that it can't take are parked in its own lane. Repeats are possible, losses are not.
  */
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
@@ -93,8 +93,8 @@ export class CallbackDelivery {
   constructor(options: CallbackDeliveryOptions) {
     this.#options = options;
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
-    // If a dying server forgets some of these commits, they are done again, and a callback may come twice. In return the
-    // acceptance need not wait for their flushes.
+    // If a dying server forgets some of these commits, they are done again, and a callback may come twice. In return
+    // the acceptance need not wait for their flushes.
     this.#claims = options.database.stage({ mayForget: true });
     this.#settles = options.database.stage({ mayForget: true });
     this.#lanes = new HostLanes(options);

@@ -1,7 +1,7 @@
 /**
- * The checks of a send request that need nothing but the request (spec/README point 17), in the contract's order: the first
- * thing wrong is the answer. Credentials and client addresses are checked before; points, and where the drurl leads and
- * whether it answers, after.
+ * The checks of a send request that need nothing but the request (spec/README point 17), in the contract's order: the
+ * first thing wrong is the answer. Credentials and client addresses are checked before; points, and where the drurl
+ * leads and whether it answers, after.
  */
 import { type Encoding, MAX_SEGMENTS, measure } from '../gsm/segments.ts';
 import type { Code } from './codes.ts';

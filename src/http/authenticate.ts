@@ -74,7 +74,10 @@ export class Authenticator {
     this.#refusals = new RefusalLine(services.pauseMs);
   }
 
-  /** Answers at once for an account in memory whose credential was verified, else by a promise, which rejects only for faults. */
+  /**
+   * Answers at once for an account in memory whose credential was verified, else by a promise, which rejects only for
+   * faults.
+   */
   authenticate(
     username: string | undefined,
     password: string | undefined,

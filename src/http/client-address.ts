@@ -1,6 +1,6 @@
 /**
- * The client's address: the socket's peer or, if that is a trusted proxy, the last address in X-Forwarded-For that is not
- * one. The header is never believed when it comes from anybody else.
+ * The client's address: the socket's peer or, if that is a trusted proxy, the last address in X-Forwarded-For that is
+ * not one. The header is never believed when it comes from anybody else.
  */
 import type { IncomingMessage } from 'node:http';
 import ipaddr from 'ipaddr.js';

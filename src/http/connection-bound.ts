@@ -5,7 +5,10 @@
 import { readFileSync } from 'node:fs';
 
 export const MAX_CONNECTIONS = 10_000;
-/** What everything else needs at its busiest: 500 calls with a port each, 256 callbacks, SIP peers, operators, the database. */
+/**
+ * What everything else needs at its busiest: 500 calls with a port each, 256 callbacks, SIP peers, operators, the
+ * database.
+ */
 const RESERVED_FILES = 1_000;
 /** With fewer files in all, clients get half: better few of them than none. */
 const LEAST_SHARE = 0.5;

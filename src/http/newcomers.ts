@@ -1,14 +1,17 @@
 /**
- * Paces connections from addresses that have not yet sent a request with a right password. They wait here, unread, until
- * their turn: only a few may be open that have not asked anything. Otherwise someone who opens 1,500 connections at once,
- * to guess passwords for example, would have all their first requests read in one go while everybody else waits.
- * Addresses take turns. Once a client at an address was verified, connections from that address no longer wait.
+ * Paces connections from addresses that have not yet sent a request with a right password. They wait here, unread,
+ * until their turn: only a few may be open that have not asked anything. Otherwise someone who opens 1,500 connections
+ * at once, to guess passwords for example, would have all their first requests read in one go while everybody else
+ * waits. Addresses take turns. Once a client at an address was verified, connections from that address no longer wait.
  */
 import type { Server, Socket } from 'node:net';
 import { parseAddress, siteOf } from './client-address.ts';
 import { RecentMap } from './recent-map.ts';
 
-/** With 1,500 connections opened at once, the other clients' p99 is 20 ms; with a bound of 16, 40 ms; without one, 200 ms. */
+/**
+ * With 1,500 connections opened at once, the other clients' p99 is 20 ms; with a bound of 16, 40 ms; without one, 200
+ * ms.
+ */
 const MAX_UNHEARD = 4;
 /** A connection that has asked nothing by then gives its place to the next: a round trip across a continent. */
 const HEARD_WITHIN_MS = 100;
@@ -44,7 +47,9 @@ export class Newcomers {
     this.#now = options.now ?? ((): number => performance.now());
   }
 
-  /** Call it last, before `server` listens: its 'connection' listeners of that moment get each connection in its turn. */
+  /**
+   * Call it last, before `server` listens: its 'connection' listeners of that moment get each connection in its turn.
+   */
   guard(server: Server): void {
     const takers = server.listeners('connection') as Listener[];
     server.removeAllListeners('connection');

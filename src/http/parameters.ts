@@ -1,6 +1,6 @@
 /**
- * The parameters of a request, from its query string and its body (spec README points 1 to 4). A value is decoded, to bytes
- * or to text, only when it is asked for. Never throws: what cannot be read counts as absent.
+ * The parameters of a request, from its query string and its body (spec README points 1 to 4). A value is decoded, to
+ * bytes or to text, only when it is asked for. Never throws: what cannot be read counts as absent.
  */
 import { decodeMessage, decodeText, percentDecode, type TextEncoding } from '../domain/text.ts';
 import { readMultipart } from './multipart.ts';

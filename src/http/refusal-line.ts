@@ -7,7 +7,10 @@ import type { Socket } from 'node:net';
 const PAUSE_MS = 2_000;
 /** 500 refusals a second, and with them the guesses that follow, take a few hundredths of one processor. */
 const SPACING_MS = 2;
-/** The last one waits 20 s, less than the time-out that clients are told to use. Beyond it refusals are answered at once. */
+/**
+ * The last one waits 20 s, less than the time-out that clients are told to use. Beyond it refusals are answered at
+ * once.
+ */
 const MAX_WAITING = 10_000;
 
 export class RefusalLine {
@@ -22,8 +25,8 @@ export class RefusalLine {
   }
 
   /**
-   * Resolves when the refusal may be answered. A connection waits here once: if it sends another guess while its refusal
-   * waits (which HTTP allows), it is closed, or it could guess as fast as it can send.
+   * Resolves when the refusal may be answered. A connection waits here once: if it sends another guess while its
+   * refusal waits (which HTTP allows), it is closed, or it could guess as fast as it can send.
    */
   async wait(connection: Socket): Promise<void> {
     if (this.#connections.has(connection)) {

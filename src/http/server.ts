@@ -19,7 +19,10 @@ const MAX_HEADER_BYTES = 65_536;
 const HEADERS_TIMEOUT_MS = 20_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const TIMEOUT_CHECK_PERIOD_MS = 2_000;
-/** Longer than the usual 60 s of proxies, so that the proxy closes idle connections, and never we while it sends a request. */
+/**
+ * Longer than the usual 60 s of proxies, so that the proxy closes idle connections, and never we while it sends a
+ * request.
+ */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
 const BAD_REQUEST = 400;

@@ -1,7 +1,7 @@
 /**
- * Keeps calls that ended in files, so that they survive a restart: a line of JSON, then what was heard. A file is written
- * shortly after the call's end; a kill before that loses it. Bounded in files and in waiting writes. A call that cannot be
- * written is missing here, but nothing else is affected.
+ * Keeps calls that ended in files, so that they survive a restart: a line of JSON, then what was heard. A file is
+ * written shortly after the call's end; a kill before that loses it. Bounded in files and in waiting writes. A call
+ * that cannot be written is missing here, but nothing else is affected.
  */
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';

@@ -1,6 +1,6 @@
 /**
- * Bounds the connections that others open, in a way that strangers can never keep out a peer that we call. A stranger that
- * says nothing is closed after some seconds, or as soon as somebody else needs the place; peers take precedence.
+ * Bounds the connections that others open, in a way that strangers can never keep out a peer that we call. A stranger
+ * that says nothing is closed after some seconds, or as soon as somebody else needs the place; peers take precedence.
  */
 import type { Socket } from 'node:net';
 import { canonicalAddress } from './ip-address.ts';

@@ -50,7 +50,9 @@ export interface AcceptanceOptions {
   readonly operators: Pick<OperatorDirectory, 'choose'>;
   readonly log: Logger;
   readonly lingerMs: number;
-  /** Called after a commit that left something in the queue to be claimed; with the operators it waits for, if known. */
+  /**
+   * Called after a commit that left something in the queue to be claimed; with the operators it waits for, if known.
+   */
   readonly onQueued: (operatorIds?: ReadonlySet<number>) => void;
   /** Who sends this operator's messages at once; undefined: they wait in the queue to be claimed. */
   readonly queueHolder: (operatorId: number) => QueueHolder | undefined;

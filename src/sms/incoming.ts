@@ -1,7 +1,7 @@
 /**
  * Incoming messages: joined from their segments, stored for the account that owns the address, queued for a push to its
- * URL if it has one, and only then acknowledged to the operator. After 15 minutes an incomplete message is shown with its
- * gaps marked, and a text that looked like a receipt but matched no segment is shown as a message.
+ * URL if it has one, and only then acknowledged to the operator. After 15 minutes an incomplete message is shown with
+ * its gaps marked, and a text that looked like a receipt but matched no segment is shown as a message.
  */
 import { hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
@@ -42,7 +42,9 @@ const JOIN_WITHIN_MS = 15 * 60_000;
 const COPY_WITHIN_MS = 60_000;
 const LOOK_EVERY_MS = 1_000;
 const MISSING = '[…]';
-/** 255 parts of 153 characters, the most that a handset can send (TS 23.040 §9.2.3.24.1); anything beyond is cut off. */
+/**
+ * 255 parts of 153 characters, the most that a handset can send (TS 23.040 §9.2.3.24.1); anything beyond is cut off.
+ */
 const MAX_TEXT_CHARACTERS = 255 * 153;
 /** SMPP 3.4 §4.7.1 allows 64. A longer one fits no index, and the operator would send its message again for ever. */
 const MAX_ADDRESS_CHARACTERS = 64;

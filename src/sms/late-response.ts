@@ -1,9 +1,9 @@
 /**
  * Responses that come after their submit was given up as unknown. If the operator took the segment, the response gives
- * the waiting segment its id, or stops the message from being sent once more; a refusal says that it was not taken. A row
- * that is claimed at that moment is left alone and looked at again later; if the claim is this node's, its submission asks
- * here before it writes. After a time-out nobody can claim the message for a second (see submission.ts), which leaves time
- * to record a response that is a little late.
+ * the waiting segment its id, or stops the message from being sent once more; a refusal says that it was not taken. A
+ * row that is claimed at that moment is left alone and looked at again later; if the claim is this node's, its
+ * submission asks here before it writes. After a time-out nobody can claim the message for a second (see
+ * submission.ts), which leaves time to record a response that is a little late.
  */
 import type { Clock } from '../base/clock.ts';
 import { inHalves } from '../base/halves.ts';
@@ -51,7 +51,10 @@ export interface UnansweredSubmit {
   /** The reference by which the handset joins the segments of a long message. */
   readonly concatenationReference: number | undefined;
   readonly submittedAtMs: number;
-  /** True: it is the only submit of its segment, which waits for a receipt. False: there is another one, or there will be. */
+  /**
+   * True: it is the only submit of its segment, which waits for a receipt. False: there is another one, or there will
+   * be.
+   */
   readonly only: boolean;
 }
 
@@ -199,7 +202,9 @@ export class LateResponses {
     }
   }
 
-  /** For responses that changed nothing: gives those whose message has no outcome yet, and notes the others as events. */
+  /**
+   * For responses that changed nothing: gives those whose message has no outcome yet, and notes the others as events.
+   */
   async #showOrWait(tx: Queryable, left: readonly Arrived[]): Promise<Arrived[]> {
     const msgids = left.map(({ msgid }) => msgid);
     const queued = await stillQueued(tx, msgids);
@@ -261,7 +266,9 @@ export class LateResponses {
     return stateOfCommandStatus(status, this.#options.directory.find(operatorId)?.settings.statusOverrides ?? {});
   }
 
-  /** As of any other segment whose receipt was first: in a transaction of its own, and what fails is left to the sweep. */
+  /**
+   * As of any other segment whose receipt was first: in a transaction of its own, and what fails is left to the sweep.
+   */
   async #settle(joined: Dealt['joined']): Promise<void> {
     if (joined.length === 0) return;
     const { clock, log, onSettled, refunds } = this.#options;

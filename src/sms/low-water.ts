@@ -4,7 +4,9 @@
  * leave it below the mark. The mark therefore follows the claims at a distance.
  */
 
-/** A message whose commit took up to this long is found by the next claim; after a longer one, by a claim from rank 0. */
+/**
+ * A message whose commit took up to this long is found by the next claim; after a longer one, by a claim from rank 0.
+ */
 const BEHIND_MS = 100;
 
 export class LowWaterMark {

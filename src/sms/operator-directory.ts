@@ -12,7 +12,10 @@ import { listOperators, type Operator } from '../store/operators.ts';
 
 const REFRESH_EVERY_MS = 1_000;
 const NO_EPOCH = -1;
-/** How long a reading of the links may be relied on; a link that another node binds later waits that long before it sends. */
+/**
+ * How long a reading of the links may be relied on; a link that another node binds later waits that long before it
+ * sends.
+ */
 export const LINKS_KNOWN_FOR_MS = 2_500;
 
 /** The bound links of an operator: on all nodes, and on this one. */
@@ -89,7 +92,10 @@ export class OperatorDirectory {
     return { bound, mine, askedAtMs: this.#linksAskedAtMs };
   }
 
-  /** Where a message to this number waits: the best operator that is up, else the best one; undefined: nobody carries it. */
+  /**
+   * Where a message to this number waits: the best operator that is up, else the best one; undefined: nobody carries
+   * it.
+   */
   choose(e164: string): number | undefined {
     return chooseOperator(e164, this.#candidates, (operatorId) => this.isUp(operatorId));
   }

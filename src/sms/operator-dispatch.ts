@@ -1,6 +1,6 @@
 /**
- * Sends one operator's messages from this node: claims them in the queue's order, no more than the links' free windows and
- * this node's part of the throttle allow, and hands each to a link. Claims that can't be sent are given back.
+ * Sends one operator's messages from this node: claims them in the queue's order, no more than the links' free windows
+ * and this node's part of the throttle allow, and hands each to a link. Claims that can't be sent are given back.
  */
 import type { Logger } from '../base/log.ts';
 import { Periodic } from '../base/periodic.ts';

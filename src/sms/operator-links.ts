@@ -1,8 +1,8 @@
 /**
  * This node's links to one operator, and its part of the operator's throttle. The slots in the database limit the links
  * of all nodes together; a node with more than its fair part drains one link and gives it up to a node with less. The
- * parts of the throttle never add up to more than the whole: a new link waits until every other node has counted it, and
- * a node that can't read the links assumes that every slot is bound.
+ * parts of the throttle never add up to more than the whole: a new link waits until every other node has counted it,
+ * and a node that can't read the links assumes that every slot is bound.
  */
 import type { Logger } from '../base/log.ts';
 import { Periodic } from '../base/periodic.ts';
@@ -16,9 +16,14 @@ import { LINKS_KNOWN_FOR_MS, type OperatorDirectory } from './operator-directory
 import { OperatorLink } from './operator-link.ts';
 
 const ROUND_EVERY_MS = 1_000;
-/** How long after its bind is committed a link waits before it sends beside other nodes: by then all of them count it. */
+/**
+ * How long after its bind is committed a link waits before it sends beside other nodes: by then all of them count it.
+ */
 const COUNTED_IN_AFTER_MS = LINKS_KNOWN_FOR_MS + 200;
-/** A link is given up once another node has lacked one for this many rounds; a node that starts or stops lacks one briefly. */
+/**
+ * A link is given up once another node has lacked one for this many rounds; a node that starts or stops lacks one
+ * briefly.
+ */
 const ROUNDS_BEFORE_SPARING = 3;
 /** For what is in flight on a link that is given up; then it is closed as at a stop. */
 const DRAIN_WITHIN_MS = 30_000;
@@ -182,7 +187,8 @@ export class OperatorLinks {
       name: `${name}/${slot}`,
       settings,
       log,
-      // Bytes handed over in this turn of the event loop are written in the next; the process may be stopped in between.
+      // Bytes handed over in this turn of the event loop are written in the next; the process may be stopped in
+      // between.
       mayWrite: () => lease.epoch() === epoch,
       onDeliver: (pdu, respond) => onDeliver(operatorId, pdu, respond),
       onLateResponse: (...late) => lateResponses.answered(...late),

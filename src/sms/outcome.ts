@@ -1,7 +1,8 @@
 /**
- * Records the outcomes of submits, many at a time. Messages stay claimed until their batch is committed, so that another
- * node takes them over if this one dies in between. While the database is away the batch is tried again. If the database
- * refuses an outcome for its content, the others go through, and its message waits for a receipt as if no response had come.
+ * Records the outcomes of submits, many at a time. Messages stay claimed until their batch is committed, so that
+ * another node takes them over if this one dies in between. While the database is away the batch is tried again. If the
+ * database refuses an outcome for its content, the others go through, and its message waits for a receipt as if no
+ * response had come.
  */
 import type { Clock } from '../base/clock.ts';
 import { GroupCommit } from '../base/group-commit.ts';

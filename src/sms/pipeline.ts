@@ -1,6 +1,6 @@
 /**
- * Builds the SMS stages, each with what it needs and nothing more: they meet only in rows of the database. It starts them
- * from the far end, so that nothing is queued before someone looks there, and stops them from the near end.
+ * Builds the SMS stages, each with what it needs and nothing more: they meet only in rows of the database. It starts
+ * them from the far end, so that nothing is queued before someone looks there, and stops them from the near end.
  */
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';

@@ -112,7 +112,10 @@ export class ReceiptIntake {
     return pending.filter((place) => results[place] !== 'known' && at(batch, place).state === 'ACCEPTD');
   }
 
-  /** Notes the receipts at these places, which end nothing, under the keys given; gives the places whose segment was found. */
+  /**
+   * Notes the receipts at these places, which end nothing, under the keys given; gives the places whose segment was
+   * found.
+   */
   async #note(
     batch: readonly Receipt[],
     wanted: readonly number[],
@@ -299,7 +302,10 @@ function at<Element>(list: readonly Element[], index: number): Element {
   return list[index] as Element;
 }
 
-/** The key of the only segment that agrees with the receipt's recipient; without one an id in another form proves nothing. */
+/**
+ * The key of the only segment that agrees with the receipt's recipient; without one an id in another form proves
+ * nothing.
+ */
 function onlyOne(receipt: Receipt, candidates: readonly Candidate[] = []): SegmentKey | undefined {
   const agreeing = candidates.filter(({ id, mobile }) =>
     receipt.mobile === undefined ? sameDigits(id, receipt.id) : mobile === receipt.mobile,

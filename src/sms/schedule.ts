@@ -60,7 +60,10 @@ export class Schedule {
     await Promise.all([this.#promote.stop(), this.#expire.stop()]);
   }
 
-  /** One part of the queue a round, from the start again at its end. A claim checks validity itself, so none is sent late. */
+  /**
+   * One part of the queue a round, from the start again at its end. A claim checks validity itself, so none is sent
+   * late.
+   */
   async #expirePart(
     nowMs: number,
     options: { graceMs: number; onSettled: (rows: readonly SettledRow[]) => void },

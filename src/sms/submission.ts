@@ -21,8 +21,8 @@ const REGISTERED_DELIVERY_FINAL = 1;
 const RETRY_BASE_MS = 5_000;
 const RETRY_MAX_MS = 60_000;
 /**
- * Pause before a submit that timed out is repeated. A response that is late by less than this finds the message unclaimed
- * and is recorded before anyone can repeat the submit.
+ * Pause before a submit that timed out is repeated. A response that is late by less than this finds the message
+ * unclaimed and is recorded before anyone can repeat the submit.
  */
 const LATE_RESPONSE_PAUSE_MS = 1_000;
 /** A submit without an outcome is sent again once at most (design, promise 4). */

@@ -158,9 +158,9 @@ const STORED_MSGIDS: Statement = {
 };
 
 /**
- * The same batch once more, after its outcome was lost; nothing of it is claimed. The accounts are locked first: a first
- * attempt that still runs holds these locks, so that afterwards it is either visible or will fail on the msgids stored
- * here.
+ * The same batch once more, after its outcome was lost; nothing of it is claimed. The accounts are locked first: a
+ * first attempt that still runs holds these locks, so that afterwards it is either visible or will fail on the msgids
+ * stored here.
  */
 export function acceptBatchAgain(
   connection: StageConnection,

@@ -174,8 +174,8 @@ WHERE ${keyed('q.msgid', 'r.msgid')} AND q.claimed_by = $1 AND q.claim = r.claim
 };
 
 /**
- * Gives claimed calls back. Rows that are no longer this epoch's stay as they are, and those it has claimed again since:
- * a give-back whose answer was lost is repeated.
+ * Gives claimed calls back. Rows that are no longer this epoch's stay as they are, and those it has claimed again
+ * since: a give-back whose answer was lost is repeated.
  */
 export async function giveBackCalls(db: Queryable, epoch: number, returned: readonly ReturnedCall[]): Promise<void> {
   await db.query(GIVE_BACK, [

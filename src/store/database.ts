@@ -144,7 +144,9 @@ export class StageConnection implements Queryable {
     await client?.end().catch(() => {});
   }
 
-  /** A commit that no replica has may be lost with this server: its outcome is unknown, like that of a lost connection. */
+  /**
+   * A commit that no replica has may be lost with this server: its outcome is unknown, like that of a lost connection.
+   */
   #confirmReplicated(): void {
     if (!this.#notReplicated) return;
     this.#notReplicated = false;
@@ -214,7 +216,10 @@ export class Database implements KeyedQueryable {
     return this.#hosts.several;
   }
 
-  /** From now on, when another host takes over as the primary, that is noticed without waiting for the old one to answer. */
+  /**
+   * From now on, when another host takes over as the primary, that is noticed without waiting for the old one to
+   * answer.
+   */
   followPrimary(log: Logger): void {
     this.#hosts.watch({
       log,

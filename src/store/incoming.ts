@@ -81,7 +81,10 @@ RETURNING seq, snumber, account_id AS "accountId",
   (SELECT incoming_url FROM accounts a WHERE a.account_id = incoming.account_id) AS "incomingUrl"`,
 };
 
-/** Stores an arrival for the account that has its address; undefined when the same one came within 60 s (spec README point 34). */
+/**
+ * Stores an arrival for the account that has its address; undefined when the same one came within 60 s (spec README
+ * point 34).
+ */
 export async function storeArrival(db: Queryable, arrival: Arrival): Promise<StoredArrival | undefined> {
   const rows = await db.query<StoredArrival>(STORE, [
     arrival.operatorId,

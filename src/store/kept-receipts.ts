@@ -1,6 +1,7 @@
 /**
- * Receipts that match no segment: kept in in_flight under the id they name, where a response that comes later finds them,
- * and tried again. If that id belongs to a segment or receipt of another recipient, the receipt gets a key of its own.
+ * Receipts that match no segment: kept in in_flight under the id they name, where a response that comes later finds
+ * them, and tried again. If that id belongs to a segment or receipt of another recipient, the receipt gets a key of its
+ * own.
  */
 import type { Queryable, Statement } from './database.ts';
 import { keyed } from './keyed.ts';

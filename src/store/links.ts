@@ -28,7 +28,9 @@ FROM free WHERE s.operator_id = free.operator_id AND s.slot = free.slot
 RETURNING s.slot`,
 };
 
-/** Takes a free slot of an operator, up to this node's fair part; the one more only when no node has fewer than `least`. */
+/**
+ * Takes a free slot of an operator, up to this node's fair part; the one more only when no node has fewer than `least`.
+ */
 export async function takeSlot(db: Queryable, epoch: number, operatorId: number): Promise<number | undefined> {
   return (await db.query<{ slot: number }>(TAKE_SLOT, [epoch, operatorId]))[0]?.slot;
 }
@@ -43,7 +45,9 @@ WHERE mine > least AND others_lack
   AND NOT EXISTS (SELECT FROM living WHERE held > mine OR (held = mine AND epoch < $1))`,
 };
 
-/** Whether this node should give a link up: another has fewer than its fair part, none is free, and nobody holds more. */
+/**
+ * Whether this node should give a link up: another has fewer than its fair part, none is free, and nobody holds more.
+ */
 export async function hasLinkToSpare(db: Queryable, epoch: number, operatorId: number): Promise<boolean> {
   return (await db.query(LINK_TO_SPARE, [epoch, operatorId])).length > 0;
 }

@@ -1,7 +1,7 @@
 /**
  * The callbacks owed, as the delivery stage claims and settles them. First tries wait in the open lane. Retries, and
- * callbacks of hosts that can't keep up, wait in the parked lane of their host, which is claimed separately. Only the epoch
- * that holds a claim can settle it, and settling it again does nothing.
+ * callbacks of hosts that can't keep up, wait in the parked lane of their host, which is claimed separately. Only the
+ * epoch that holds a claim can settle it, and settling it again does nothing.
  */
 import type { State } from '../domain/states.ts';
 import type { CallState } from '../domain/voice-codes.ts';
@@ -56,14 +56,16 @@ export const NO_CALLBACK = `NULL AS "callbackId", NULL AS kind, NULL AS url, NUL
   NULL AS mobile, NULL AS state, NULL AS "doneAtMs", NULL AS "giveUpAtMs"`;
 
 /**
- * Has new callbacks claimed in the very statement that owes them: the delivery stage of the node that settles, as long as
- * nothing older waits (measured: a separate claim is a sixth of the database's work for a message).
+ * Has new callbacks claimed in the very statement that owes them: the delivery stage of the node that settles, as long
+ * as nothing older waits (measured: a separate claim is a sixth of the database's work for a message).
  */
 export interface CallbackHolder {
   readonly epoch: number;
   /** Hosts that have enough; their callbacks are left to be claimed. */
   readonly fullHosts: readonly string[];
-  /** Exactly one of the two is called: with what was claimed once it is committed, or when nobody knows whether it was. */
+  /**
+   * Exactly one of the two is called: with what was claimed once it is committed, or when nobody knows whether it was.
+   */
   take(callbacks: readonly ReceiptCallback[]): void;
   lost(): void;
 }

@@ -10,7 +10,10 @@ const PARTITION_MSGIDS = 10_000_000;
 /** An hour at 8,000 messages/s is 28.8 million ids. */
 const PARTITIONS_AHEAD = 4;
 
-/** New statistics when a partition has doubled: with every tenth of growth they were the most expensive work of a young database. */
+/**
+ * New statistics when a partition has doubled: with every tenth of growth they were the most expensive work of a young
+ * database.
+ */
 const ANALYSES = 'autovacuum_analyze_scale_factor = 1';
 
 const PARTITIONED = [
@@ -48,7 +51,10 @@ const ONE_AT_A_TIME: Statement = {
   text: "SELECT pg_advisory_xact_lock(hashtext('feige partitions'))",
 };
 
-/** Makes the partitions that the next hour at peak may need, none beyond the last msgid; nodes that do it at once wait for each other. */
+/**
+ * Makes the partitions that the next hour at peak may need, none beyond the last msgid; nodes that do it at once wait
+ * for each other.
+ */
 export async function makePartitions(database: Database): Promise<void> {
   await database.transaction(async (tx) => {
     await tx.query(ONE_AT_A_TIME, []);

@@ -122,7 +122,9 @@ async function canRun(home: PostgresHome, account: SystemAccount): Promise<boole
   }
 }
 
-/** Changes with every file's name, size and content version, so that a cut or outdated copy is never taken for whole. */
+/**
+ * Changes with every file's name, size and content version, so that a cut or outdated copy is never taken for whole.
+ */
 async function fingerprint(home: PostgresHome): Promise<string> {
   const version = await readFile(join(dirname(home), 'package.json'), 'utf8');
   const hash = createHash('sha256')

@@ -1,4 +1,7 @@
-/** What the metrics ask about the queue: how much waits, which means reading it, and the age of its head, which does not. */
+/**
+ * What the metrics ask about the queue: how much waits, which means reading it, and the age of its head, which does
+ * not.
+ */
 import type { Queryable, Statement } from './database.ts';
 
 /** Rows that a count reads at the most (measured: 400 ms for 500,000). */

@@ -93,9 +93,9 @@ RETURNING ${COLUMNS}`,
 };
 
 /**
- * Claims up to `limit` messages for an operator, those of the lowest rank first, and tells that rank. `fromRank` spares the
- * scan the dead rows below it (measured: 43 to 3 ms under a held snapshot); rows below it are found by a claim from 0.
- * `handedRank` is the highest that went out without a claim of its own: whoever comes next begins after it.
+ * Claims up to `limit` messages for an operator, those of the lowest rank first, and tells that rank. `fromRank` spares
+ * the scan the dead rows below it (measured: 43 to 3 ms under a held snapshot); rows below it are found by a claim from
+ * 0. `handedRank` is the highest that went out without a claim of its own: whoever comes next begins after it.
  */
 export async function claim(
   db: Queryable,
@@ -244,7 +244,10 @@ SELECT count(*)::int AS seen, max(msgid) AS last,
 FROM (SELECT msgid, expires_at, claimed_by FROM queue WHERE msgid > $2 ORDER BY msgid LIMIT $3) AS part`,
 };
 
-/** The next part of the queue by msgid, after `afterMsgid`: how many rows it has, its last msgid, and which have expired. */
+/**
+ * The next part of the queue by msgid, after `afterMsgid`: how many rows it has, its last msgid, and which have
+ * expired.
+ */
 export async function findExpired(
   db: Queryable,
   nowMs: number,
@@ -277,7 +280,9 @@ WITH picked AS MATERIALIZED (
 ${SETTLED('to_timestamp($1 / 1000.0)')}`,
 };
 
-/** Ends the messages among these that expired in the queue; they are refunded unless an operator may have taken a part. */
+/**
+ * Ends the messages among these that expired in the queue; they are refunded unless an operator may have taken a part.
+ */
 export function expireQueued(db: Queryable, nowMs: number, msgids: readonly number[]): Promise<SettledRow[]> {
   return db.query<SettledRow>(EXPIRE, [nowMs, msgids]);
 }

@@ -18,7 +18,9 @@ export interface ArrivedReceipt {
   readonly doneAtMs: number;
   /** The receipt as it came. */
   readonly detail: string;
-  /** Whether its operator's undelivered messages are refunded; the statement decides which states count as undelivered. */
+  /**
+   * Whether its operator's undelivered messages are refunded; the statement decides which states count as undelivered.
+   */
   readonly refund: boolean;
 }
 
@@ -93,8 +95,8 @@ export interface SettledReceipts {
 type SummaryRow = Pick<SettledReceipts, 'found' | 'settled' | 'unclaimed'> & { callbackId: null };
 
 /**
- * Settles receipts whose segments wait under exactly these ids; says which those were. The callbacks owed are `holder`'s
- * at once, if there is one and its epoch lives.
+ * Settles receipts whose segments wait under exactly these ids; says which those were. The callbacks owed are
+ * `holder`'s at once, if there is one and its epoch lives.
  */
 export async function settleReceipts(
   db: Queryable,
@@ -235,7 +237,9 @@ export interface SegmentKey {
   readonly operatorId: number;
 }
 
-/** Settles segments in whose rows response and receipt have met, the receipt first; `refunds` as an operator's setting. */
+/**
+ * Settles segments in whose rows response and receipt have met, the receipt first; `refunds` as an operator's setting.
+ */
 export function settleJoined(
   db: Queryable,
   nowMs: number,

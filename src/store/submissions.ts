@@ -1,6 +1,6 @@
 /**
- * Writes the results of submits in batches: segments that an operator took wait in in_flight for their receipts, refused
- * messages end at once. The queue's row is deleted in the same statement.
+ * Writes the results of submits in batches: segments that an operator took wait in in_flight for their receipts,
+ * refused messages end at once. The queue's row is deleted in the same statement.
  */
 import type { Queryable, Statement } from './database.ts';
 import { SETTLED, type SettledRow, settling } from './settlement.ts';

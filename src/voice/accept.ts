@@ -1,6 +1,6 @@
 /**
- * Acceptance of calls: answers «accepted» only after the commit that reserves the points, stores and enqueues a call, in
- * one transaction with others that came at the same time (store/charged-batches).
+ * Acceptance of calls: answers «accepted» only after the commit that reserves the points, stores and enqueues a call,
+ * in one transaction with others that came at the same time (store/charged-batches).
  */
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';

@@ -1,7 +1,7 @@
 /**
- * The course of a claimed call, from its speech to its end: makes what it plays, tries the trunks in order, and records the
- * result. If the speech engine or every trunk fails, the call is tried again later, a bounded number of times; an answered
- * call is never dialled again (point 31).
+ * The course of a claimed call, from its speech to its end: makes what it plays, tries the trunks in order, and records
+ * the result. If the speech engine or every trunk fails, the call is tried again later, a bounded number of times; an
+ * answered call is never dialled again (point 31).
  */
 import type { Clock } from '../base/clock.ts';
 import type { CallState } from '../domain/voice-codes.ts';

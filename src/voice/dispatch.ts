@@ -13,7 +13,9 @@ import type { TrunkDirectory } from './trunk-directory.ts';
 import type { TrunkLanes } from './trunk-lanes.ts';
 
 const POLL_BUSY_MS = 20;
-/** While limits apply or calls go on, room comes back in small pieces, and a bucket saves up no more than 100 ms of it. */
+/**
+ * While limits apply or calls go on, room comes back in small pieces, and a bucket saves up no more than 100 ms of it.
+ */
 const POLL_LIMITED_MS = 50;
 const POLL_IDLE_MS = 250;
 const HINT_SPACING_MS = 5;
@@ -84,7 +86,10 @@ export class CallDispatch {
     this.#options.lanes.cancelWaiting();
   }
 
-  /** Claims nothing more, cancels ringing calls, and lets answered ones end within a bound; resolves when all is recorded. */
+  /**
+   * Claims nothing more, cancels ringing calls, and lets answered ones end within a bound; resolves when all is
+   * recorded.
+   */
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#wakeUp();

@@ -1,7 +1,7 @@
 /**
  * Fetches the file that a voice_url names while the request waits (point 33): at most 6 MB and 30 s, no redirects, only
- * addresses that customers may name, with the connection pinned to the address that was checked. The number of fetches is
- * bounded, in all and per account; a fetch that gets no place in time has failed.
+ * addresses that customers may name, with the connection pinned to the address that was checked. The number of fetches
+ * is bounded, in all and per account; a fetch that gets no place in time has failed.
  */
 import type { Socket } from 'node:net';
 import { Client } from 'undici';

@@ -1,7 +1,7 @@
 /**
- * The main thread's handle for the thread that sends RTP. It opens streams, plays samples on them, and is told when they
- * end and which keys are pressed. If the thread dies, every stream ends with an error and another thread is started;
- * streams are not carried over, since their sockets are gone.
+ * The main thread's handle for the thread that sends RTP. It opens streams, plays samples on them, and is told when
+ * they end and which keys are pressed. If the thread dies, every stream ends with an error and another thread is
+ * started; streams are not carried over, since their sockets are gone.
  */
 import assert from 'node:assert/strict';
 import { Worker } from 'node:worker_threads';

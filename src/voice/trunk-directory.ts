@@ -93,7 +93,9 @@ export class TrunkDirectory {
     for (const trunk of this.#trunks) this.#beat(trunk);
   }
 
-  /** A trunk whose password can't be read is logged once and left out, unless it was in use before with that password. */
+  /**
+   * A trunk whose password can't be read is logged once and left out, unless it was in use before with that password.
+   */
   #usable(trunks: readonly Trunk[]): Trunk[] {
     const usable: Trunk[] = [];
     const unreadable = new Map<number, string>();

@@ -37,7 +37,10 @@ export class TrunkLanes {
     return room;
   }
 
-  /** Resolves with true when a call may be dialled over the trunk; call `release` at its end. False after `cancelWaiting`. */
+  /**
+   * Resolves with true when a call may be dialled over the trunk; call `release` at its end. False after
+   * `cancelWaiting`.
+   */
   turn(trunk: Trunk): Promise<boolean> {
     const lane = this.#laneOf(trunk);
     const { promise, resolve } = Promise.withResolvers<boolean>();
