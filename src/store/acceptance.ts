@@ -2,11 +2,11 @@
  * The one statement that charges, stores and enqueues a batch of messages, and a form of it that is safe to run again
  * after a connection was lost in COMMIT.
  */
+import { acceptAgain } from './accept-again.ts';
 import type { RejectedRow } from './charged-batches.ts';
 import type { Queryable, StageConnection, Statement } from './database.ts';
 import { LIVING_EPOCH } from './node-lease.ts';
 import { CLAIM_OF_THIS_TRANSACTION } from './queue.ts';
-import { recountPoints } from './running-sums.ts';
 
 export interface AcceptRow {
   readonly msgid: number;
@@ -147,32 +147,19 @@ export async function acceptBatch(
   return { rejected, claimed };
 }
 
-const LOCK_ACCOUNTS: Statement = {
-  name: 'lock-accounts',
-  text: 'SELECT account_id FROM accounts WHERE account_id = ANY ($1::int[]) ORDER BY account_id FOR NO KEY UPDATE',
-};
-
 const STORED_MSGIDS: Statement = {
   name: 'stored-msgids',
   text: 'SELECT msgid FROM messages WHERE msgid = ANY ($1::bigint[])',
 };
 
-/**
- * The same batch once more, after its outcome was lost; nothing of it is claimed. The accounts are locked first: a
- * first attempt that still runs holds these locks, so that afterwards it is either visible or will fail on the msgids
- * stored here.
- */
+/** The same batch once more, after its outcome was lost; nothing of it is claimed. */
 export function acceptBatchAgain(
   connection: StageConnection,
   nowMs: number,
   rows: readonly AcceptRow[],
 ): Promise<readonly RejectedRow[]> {
-  return connection.transaction(async (tx) => {
-    await tx.query(LOCK_ACCOUNTS, [rows.map((row) => row.accountId)]);
-    const stored = await tx.query<{ msgid: number }>(STORED_MSGIDS, [rows.map((row) => row.msgid)]);
-    const known = new Set(stored.map((row) => row.msgid));
-    const missing = rows.filter((row) => !known.has(row.msgid));
-    if (missing.length === 0) return [];
-    return (await acceptBatch(tx, nowMs, recountPoints(missing))).rejected;
+  return acceptAgain(connection, rows, {
+    stored: STORED_MSGIDS,
+    accept: async (tx, missing) => (await acceptBatch(tx, nowMs, missing)).rejected,
   });
 }
