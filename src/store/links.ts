@@ -28,9 +28,7 @@ FROM free WHERE s.operator_id = free.operator_id AND s.slot = free.slot
 RETURNING s.slot`,
 };
 
-/**
- * Takes a free slot of an operator, up to this node's fair part; the one more only when no node has fewer than `least`.
- */
+/** Takes a free slot of an operator, up to this node's fair part; beyond `least` only if no other node has less. */
 export async function takeSlot(db: Queryable, epoch: number, operatorId: number): Promise<number | undefined> {
   return (await db.query<{ slot: number }>(TAKE_SLOT, [epoch, operatorId]))[0]?.slot;
 }
