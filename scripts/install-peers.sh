@@ -4,11 +4,11 @@
 set -euo pipefail
 
 # In the order of the tests: telephones and a proxy, what measures sound, what decodes, an SMS gateway, an SMPP library,
-# and the database server of test:failover.
+# TLS in front of it, and the database server of test:failover.
 PACKAGES=(
   sip-tester baresip-core kamailio kamailio-tls-modules sox
   tshark
-  kannel libnet-smpp-perl
+  kannel libnet-smpp-perl stunnel4
   postgresql
 )
 

@@ -1,6 +1,6 @@
 /**
- * The sandbox around a node: the simulated operator and telephones on loopback, and the demo accounts, operator and trunk
- * that lead to them. Only started while the simulator is on.
+ * The sandbox around a node: the simulated operator and telephones on loopback, and the demo accounts, operator and
+ * trunk that lead to them. Only started while the simulator is on.
  */
 import type { Clock } from './base/clock.ts';
 import type { Logger } from './base/log.ts';

@@ -2,6 +2,7 @@
  * The settings of operators and of trunks as options of the command line, made from the settings' own schema: every
  * setting has an option of its name (`responseTimeoutMs` is `--response-timeout-ms`), and every wrong one is named at once.
  */
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import type { ParsedSettings, SettingField } from '../domain/setting-schema.ts';
@@ -117,11 +118,26 @@ function readPairs(text: string): unknown {
 }
 
 async function readCertificates(path: string): Promise<string> {
+  let text: string;
   try {
-    return await readFile(path, 'utf8');
+    text = await readFile(path, 'utf8');
   } catch (error) {
     throw new CommandFailure(
       `--tls-ca: ${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
     );
+  }
+  refuseDamaged(path, text);
+  return text;
+}
+
+/** TLS passes over what it can't read, and then trusts less than was meant, or nothing. */
+function refuseDamaged(path: string, text: string): void {
+  const blocks = text.split(/(?=-----BEGIN CERTIFICATE-----)/).filter((block) => block.startsWith('-----BEGIN'));
+  for (const [index, block] of blocks.entries()) {
+    try {
+      new X509Certificate(block);
+    } catch {
+      throw new CommandFailure(`--tls-ca: certificate ${index + 1} of ${blocks.length} in ${path} is damaged`);
+    }
   }
 }

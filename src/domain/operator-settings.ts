@@ -51,7 +51,11 @@ const OperatorSettingsSchema = Type.Object(
       Type.String({ pattern: '-----BEGIN CERTIFICATE-----', description: 'certificates in PEM form to trust' }),
     ),
     tlsServername: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 253, description: 'the host name that the certificate has to carry' }),
+      Type.String({
+        minLength: 1,
+        maxLength: 253,
+        description: 'the host name or address that the certificate has to carry',
+      }),
     ),
     systemId: Type.String({
       minLength: 1,

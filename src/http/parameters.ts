@@ -17,6 +17,8 @@ const MAX_CREDENTIAL_BYTES = 1_024;
 /** `%XX`. */
 const LONGEST_ESCAPE = 3;
 const UNREADABLE = '?';
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
 const AMPERSAND = 0x26;
 const EQUALS = 0x3d;
 const ENCODED = /[%+]/;
@@ -113,8 +115,15 @@ export function readParameters(query: string, body?: RequestBody): Parameters | 
   if (body === undefined || body.bytes.length === 0) return parameters;
   const contentType = body.contentType ?? '';
   if (PART_OF_MULTIPART.test(contentType)) return addMultipart(parameters, contentType, body.bytes);
-  if (contentType === '' || URLENCODED.test(contentType)) parameters.addEncoded(body.bytes.toString('latin1').trim());
+  if (contentType === '' || URLENCODED.test(contentType)) parameters.addEncoded(withoutLineEnd(body.bytes));
   return parameters;
+}
+
+/** A file or a shell leaves line ends behind the last value. Nothing else goes: a byte A0, say, may end a hanzi. */
+function withoutLineEnd(bytes: Buffer): string {
+  let end = bytes.length;
+  while (end > 0 && (bytes[end - 1] === LINE_FEED || bytes[end - 1] === CARRIAGE_RETURN)) end--;
+  return bytes.toString('latin1', 0, end);
 }
 
 async function addMultipart(parameters: Parameters, contentType: string, bytes: Buffer): Promise<Parameters> {

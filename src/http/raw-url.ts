@@ -55,7 +55,9 @@ export function acceptRawUrls(server: Server | HttpsServer, options: { event: st
     const attach = (): void => {
       for (const attacher of attachers) attacher.call(server, socket);
     };
-    socket[CONNECTION] = new Connection(socket, attach, options.maxLineBytes);
+    const connection = new Connection(socket, attach, options.maxLineBytes);
+    socket[CONNECTION] = connection;
+    connection.feedWhatWaited();
   });
   server.on('clientError', (error: ParserError, socket: WatchedSocket) => {
     const connection = socket[CONNECTION];
@@ -111,6 +113,12 @@ class Connection {
     this.#isInHead = false;
     this.#responseBefore = this.#latestResponse;
     this.#latestResponse = response;
+  }
+
+  /** What came before the connection was taken goes to the parser as 'data', and the parser does not tell of it. */
+  feedWhatWaited(): void {
+    const packet = this.#socket.readableLength > 0 ? (this.#socket.read() as Buffer | null) : null;
+    if (packet !== null) this.#keepUnfinished(() => packet);
   }
 
   /** The parser has refused something. */

@@ -103,7 +103,6 @@ export class HttpServer {
   async #listener(): Promise<RequestHandler> {
     const handle = await this.#handler;
     return noteResponses((request, response) => {
-      this.#newcomers.heard(request.socket);
       // A proxy may take what follows such a request for a part of it, so the connection ends with the refusal.
       if (this.#refused.has(request.socket)) return;
       if (hasSeveralHosts(request)) {

@@ -3,6 +3,7 @@
  * broken framing, on a peer that does not read, and when it was idle too long.
  */
 import type { Socket } from 'node:net';
+import { socketFault } from '../base/tls-client.ts';
 import type { Flow, FlowHandlers } from './flow.ts';
 import { plainAddress } from './ip-address.ts';
 import { StreamFraming } from './stream-framing.ts';
@@ -50,7 +51,7 @@ export class StreamFlow implements Flow {
     socket.setKeepAlive(true, PING_MS);
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('end', () => this.close('closed by peer'));
-    socket.on('error', (error) => this.close(error.message));
+    socket.on('error', (error) => this.close(socketFault(error)));
     socket.on('close', () => this.close('closed by peer'));
     if (options.outgoing) {
       // RFC 5626 §3.5.1; a peer that does not know it ignores line ends between messages (§7.5).

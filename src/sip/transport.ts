@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { connect as connectTcp, createServer, isIP, type Server, type Socket } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import type { Logger } from '../base/log.ts';
+import { socketFault, tlsClientOptions } from '../base/tls-client.ts';
 import type { Flow, FlowHandlers, FlowTarget } from './flow.ts';
 import { IncomingConnections } from './incoming-connections.ts';
 import { plainAddress } from './ip-address.ts';
@@ -203,14 +204,14 @@ export class SipTransport {
     const socket =
       transport === 'tcp'
         ? connectTcp({ host: address, port: target.port })
-        : connectTls({ ...tlsOptions(target), host: address, port: target.port });
+        : connectTls({ ...tlsClientOptions(target.host, target.tls ?? {}), host: address, port: target.port });
     this.#keep(socket);
     try {
       await once(socket, transport === 'tcp' ? 'connect' : 'secureConnect', { signal });
     } catch (error) {
       socket.on('error', () => undefined);
       socket.destroy();
-      throw signal.aborted ? new Error('connection timed out', { cause: error }) : error;
+      throw new Error(signal.aborted ? 'connection timed out' : socketFault(error), { cause: error });
     }
     if (this.#stopped) throw new Error('stopped');
     return new StreamFlow({
@@ -244,15 +245,4 @@ export class SipTransport {
       port: listening ?? socket.localPort ?? 0,
     };
   }
-}
-
-/** §26.3.1: the certificate must be for the trunk's name; addresses can't be named in SNI. */
-function tlsOptions(target: FlowTarget): { servername?: string; ca?: string; rejectUnauthorized: boolean } {
-  const { ca, servername, rejectUnauthorized = true } = target.tls ?? {};
-  const name = servername ?? (isIP(target.host) === 0 ? target.host : undefined);
-  return {
-    rejectUnauthorized,
-    ...(ca === undefined ? {} : { ca }),
-    ...(name === undefined ? {} : { servername: name }),
-  };
 }

@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
+import { socketFault } from '../base/tls-client.ts';
 import { type BindPdu, isBindId } from './bind.ts';
 import { FrameReader } from './framing.ts';
 import { LinkWatch } from './link-watch.ts';
@@ -98,7 +99,7 @@ export class Connection {
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('drain', () => this.#updateReading());
     socket.on('end', () => this.destroy(this.#closeReason || 'closed by peer'));
-    socket.on('error', (error) => this.destroy(error.message));
+    socket.on('error', (error) => this.destroy(socketFault(error)));
     socket.on('close', () => this.destroy(this.#closeReason || 'closed by peer'));
     this.#ticker = setInterval(() => this.#tick(), tickMs(options)).unref();
   }

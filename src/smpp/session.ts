@@ -4,6 +4,7 @@
  */
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { socketFault, type TlsTrust, tlsClientOptions } from '../base/tls-client.ts';
 import { type BindMode, type BindPdu, INTERFACE_VERSION } from './bind.ts';
 import { Connection, DEFAULT_BIND_TIMEOUT_MS, type SessionOptions, type SessionState } from './connection.ts';
 import { type Address, COMMAND, type MessagePdu, type Pdu, STATUS, type ShortMessageFields } from './pdu.ts';
@@ -28,7 +29,7 @@ export interface ClientHandlers {
 export interface ConnectTarget {
   host: string;
   port: number;
-  tls?: { ca?: string | Buffer; servername?: string; rejectUnauthorized?: boolean };
+  tls?: TlsTrust;
   bind: { mode: BindMode; systemId: string; password: string; systemType?: string; addressRange?: string };
   options: SessionOptions;
   handlers: ClientHandlers;
@@ -102,7 +103,13 @@ export function connectSession(target: ConnectTarget): Promise<ConnectResult> {
   const { options, handlers, signal, bind } = target;
   const { promise, resolve } = Promise.withResolvers<ConnectResult>();
   let bound = false;
-  const socket = openSocket(target);
+  let socket: Socket;
+  try {
+    socket = openSocket(target);
+  } catch (error) {
+    // Node throws at a host that no look-up could take; that is this attempt's failure, not the caller's.
+    return Promise.resolve({ kind: 'failed', reason: socketFault(error) });
+  }
   const connection: Connection = new Connection({
     socket,
     options,
@@ -146,7 +153,9 @@ export function connectSession(target: ConnectTarget): Promise<ConnectResult> {
 }
 
 function openSocket({ host, port, tls }: ConnectTarget): Socket {
-  return tls === undefined ? connect({ host, port, noDelay: true }) : connectTls({ host, port, ...tls });
+  return tls === undefined
+    ? connect({ host, port, noDelay: true })
+    : connectTls({ host, port, ...tlsClientOptions(host, tls) });
 }
 
 function bindPdu(bind: ConnectTarget['bind'], sequence: number): BindPdu {

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
+import { generate } from 'selfsigned';
 import { makeSecretKey } from '../../src/base/secret-keys.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 
@@ -145,6 +146,18 @@ test('every wrong setting is named at once by its option', async () => {
   ]) {
     assert.ok(stderr.includes(option), `${option} is not in ${stderr}`);
   }
+});
+
+test('a file of authorities with a damaged certificate is refused: it would be trusted in part', async () => {
+  const { cert } = await generate([{ name: 'commonName', value: 'authority' }]);
+  const file = join(directory, 'authorities.pem');
+  await writeFile(file, `${cert}\n${cert.slice(0, cert.length / 2)}`);
+  const damaged = await feige('operator', 'add', 'damaged', ...BIND, '--tls', 'on', '--tls-ca', file);
+  assert.deepEqual([damaged.exitCode, damaged.stdout], [1, '']);
+  assert.match(damaged.stderr, /--tls-ca: certificate 2 of 2 in .*authorities\.pem is damaged/);
+  await writeFile(file, `our own\n${cert}`);
+  await json('operator', 'add', 'whole', ...BIND, '--tls', 'on', '--tls-ca', file);
+  await json('operator', 'remove', 'whole');
 });
 
 test('an operator that messages wait for stays, disabled', async () => {

@@ -4,12 +4,13 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Comparison } from '../faults/comparison.ts';
+import { inWorld } from '../faults/in-world.ts';
 import { judgeRun } from '../faults/judge-run.ts';
-import { Load } from '../faults/load.ts';
+import type { Load } from '../faults/load.ts';
 import { type InjectedFault, recoveries } from '../faults/recovery.ts';
 import type { LoggedRequest } from '../faults/request-log.ts';
 import { untilWhole } from '../faults/until-whole.ts';
-import { ACCOUNT, startWorld, type World } from '../faults/world.ts';
+import { ACCOUNT, type World } from '../faults/world.ts';
 import { type PostgresPair, startPostgresPair } from './postgres-pair.ts';
 
 const MESSAGES_PER_SECOND = 500;
@@ -34,8 +35,6 @@ export interface Trial {
   readonly held: number;
   /** Processes that ended by themselves. */
   readonly unexpectedEnds: readonly string[];
-  /** Where the logs are, when something was found. */
-  readonly directory: string | undefined;
 }
 
 export interface TrialSteps {
@@ -45,29 +44,20 @@ export interface TrialSteps {
   readonly afterwards?: (pair: PostgresPair) => Promise<void>;
 }
 
-export async function failOver(
+export function failOver(
   options: TrialSteps & { bin: string; signal: AbortSignal; tell: (text: string) => void },
 ): Promise<Trial> {
   const makeDatabase = (): Promise<PostgresPair> => startPostgresPair(options.bin);
-  const world = await startWorld({ seed: 0, unknownPolicy: 'resend', makeDatabase });
-  const load = new Load(world);
-  let keeps = true;
-  try {
-    const trial = await underLoad(world, load, options);
-    keeps = trial.comparison.findings.length > 0 || trial.unexpectedEnds.length > 0;
-    return { ...trial, directory: keeps ? world.directory : undefined };
-  } finally {
-    if (keeps) options.tell(`logs: ${world.directory}`);
-    await load.stop();
-    await world.stop(keeps);
-  }
+  return inWorld({ seed: 0, unknownPolicy: 'resend', makeDatabase, tell: options.tell }, (world, load) =>
+    underLoad(world, load, options),
+  );
 }
 
 async function underLoad(
   world: World<PostgresPair>,
   load: Load,
   options: TrialSteps & { signal: AbortSignal; tell: (text: string) => void },
-): Promise<Omit<Trial, 'directory'>> {
+): Promise<Trial> {
   const { signal, tell } = options;
   const pair = world.servers;
   await load.start({

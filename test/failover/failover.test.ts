@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { MUST_BE_ZERO } from '../faults/comparison.ts';
+import { offences } from '../faults/comparison.ts';
 import { OPERATOR } from '../faults/world.ts';
 import { skipIf } from '../harness/prerequisite.ts';
 import { failOver, type Trial, type TrialSteps } from './fail-over.ts';
@@ -32,8 +32,7 @@ async function tryFailOver(t: TestContext, steps: TrialSteps): Promise<Trial> {
 
 /** What was answered, stored, charged, refunded, shown, reported and called back of every request agrees; soon it goes on. */
 function assertFoundAndNothingLost({ comparison, unexpectedEnds, foundAfterMs }: Trial): void {
-  const found = MUST_BE_ZERO.filter((name) => comparison[name] !== 0).map((name) => `${name}: ${comparison[name]}`);
-  assert.deepEqual([...found, ...comparison.findings, ...unexpectedEnds], []);
+  assert.deepEqual([...offences(comparison), ...unexpectedEnds], []);
   assert.ok(comparison.accepted > LEAST_ACCEPTED && comparison.callsAnswered > 0, 'it was a load');
   assert.ok(foundAfterMs < FOUND_WITHIN_MS, `accepted again ${foundAfterMs} ms after the promotion`);
 }

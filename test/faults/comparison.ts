@@ -61,6 +61,12 @@ export const MUST_BE_ZERO = [
   'balanceDifference',
 ] as const satisfies readonly (keyof Comparison)[];
 
+/** Each figure that must be 0 and is not, and what was found; empty when all is well. */
+export function offences(comparison: Comparison): string[] {
+  const figures = MUST_BE_ZERO.filter((name) => comparison[name] !== 0).map((name) => `${name}: ${comparison[name]}`);
+  return [...figures, ...comparison.findings];
+}
+
 const MAX_FINDINGS = 40;
 const MAX_DIALS = 2;
 const UNCERTAIN_ENDS: readonly (string | null)[] = ['UNKNOWN', 'ACCEPTD'];

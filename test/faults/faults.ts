@@ -56,7 +56,6 @@ function printTable(figures: Figures, result: SeedResult): void {
   for (const text of [...result.notices, ...result.comparison.findings, ...result.unexpectedEnds]) {
     process.stdout.write(`  ${text}\n`);
   }
-  if (result.directory !== undefined) process.stdout.write(`logs: ${result.directory}\n`);
 }
 
 async function run(options: FaultsOptions): Promise<void> {

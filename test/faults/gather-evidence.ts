@@ -13,10 +13,11 @@ export async function gatherEvidence(world: World, requests: readonly LoggedRequ
   const facts = await readStoredFacts(world.database, ACCOUNT.username);
   const report = await askCustomer(world);
   const plans = new Map(requests.map((one) => [`${one.planned.kind} ${one.planned.serial}`, one.planned]));
+  const living = world.nodes.filter(({ process }) => process.isRunning);
   const answers = await severalAtOnce(facts.messages, (one, index) => {
     const planned = plans.get(`${one.kind} ${one.serial}`);
     const mobile = planned?.kind === 'message' ? planned.mobile : '';
-    return query(world.nodes[index % 2 === 0 ? 0 : 1].baseUrl, one, mobile);
+    return query(living[index % living.length]?.baseUrl ?? '', one, mobile);
   });
   const phones = requests.flatMap(({ planned }) => (planned.kind === 'call' && planned.own ? [planned.phone] : []));
   const telephoneCalls = (await severalAtOnce(phones, (phone) => readCalls(world.telephoneUrl, phone))).flat();

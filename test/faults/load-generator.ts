@@ -1,5 +1,5 @@
 /**
- * The customers: requests at a steady rate to both nodes in turn, whatever becomes of the earlier ones, and a note of how
+ * The customers: requests at a steady rate to the nodes in turn, whatever becomes of the earlier ones, and a note of how
  * each ended. A request is sent once; nothing here repeats one.
  */
 import { Agent, get } from 'node:http';
@@ -17,13 +17,19 @@ const MESSAGE_ACCEPTED = /^\{"code":"00000".*"msgid":(\d+)\}/;
 const CODE = /"code":"(\d+)"/;
 const CALL_ACCEPTED = /^resp=(\d+),(\d+)$/;
 
+/** A node as its customers know it. */
+export interface Target {
+  readonly node: number;
+  readonly url: string;
+}
+
 export interface LoadOptions {
   readonly messagesPerSecond: number;
   readonly callsPerSecond: number;
   readonly username: string;
   readonly password: string;
-  /** Of node 0 and node 1. */
-  readonly baseUrls: readonly string[];
+  /** Until `ask` names others. */
+  readonly targets: readonly Target[];
   readonly callbackUrl: string;
 }
 
@@ -31,6 +37,7 @@ export class LoadGenerator {
   readonly requests: LoggedRequest[] = [];
   readonly #options: LoadOptions;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: MAX_UNDER_WAY, maxFreeSockets: 256 });
+  #targets: readonly Target[];
   #timer: NodeJS.Timeout | undefined;
   #startedMs = 0;
   #messages = 0;
@@ -41,9 +48,10 @@ export class LoadGenerator {
 
   constructor(options: LoadOptions) {
     this.#options = options;
+    this.#targets = options.targets;
   }
 
-  /** Requests that were due and not sent, since too many waited. */
+  /** Requests that were due and not sent, since too many waited or there was nobody to ask. */
   get held(): number {
     return this.#held;
   }
@@ -51,6 +59,11 @@ export class LoadGenerator {
   start(): void {
     this.#startedMs = performance.now();
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  /** These and no others, from now on. */
+  ask(targets: readonly Target[]): void {
+    this.#targets = targets;
   }
 
   /** Sends nothing more; resolves when every request has ended. */
@@ -67,15 +80,20 @@ export class LoadGenerator {
   #tick(): void {
     const elapsedS = (performance.now() - this.#startedMs) / 1_000;
     for (; this.#messages < elapsedS * this.#options.messagesPerSecond; this.#messages += 1) {
-      if (this.#underWay < MAX_UNDER_WAY) this.#send(planMessage(this.#messages), this.#messages % 2);
-      else this.#held += 1;
+      this.#sendTo(this.#messages, planMessage);
     }
     for (; this.#calls < elapsedS * this.#options.callsPerSecond; this.#calls += 1) {
-      if (this.#underWay < MAX_UNDER_WAY) this.#send(planCall(this.#calls), this.#calls % 2);
+      this.#sendTo(this.#calls, planCall);
     }
   }
 
-  #send(planned: PlannedRequest, node: number): void {
+  #sendTo(serial: number, plan: (serial: number) => PlannedRequest): void {
+    const target = this.#targets[serial % this.#targets.length];
+    if (target !== undefined && this.#underWay < MAX_UNDER_WAY) this.#send(plan(serial), target);
+    else this.#held += 1;
+  }
+
+  #send(planned: PlannedRequest, { node, url }: Target): void {
     const request: LoggedRequest = {
       planned,
       node,
@@ -85,8 +103,7 @@ export class LoadGenerator {
       deletion: undefined,
     };
     this.requests.push(request);
-    const url = `${this.#options.baseUrls[node]}${this.#pathOf(planned)}`;
-    this.#ask(url, (reply) => {
+    this.#get(`${url}${this.#pathOf(planned)}`, (reply) => {
       request.endedAtMs = Date.now();
       request.outcome = typeof reply === 'string' ? outcomeOf(planned, reply) : reply;
       if (planned.kind !== 'message' || !planned.deletes || request.outcome.kind !== 'accepted') return;
@@ -94,29 +111,34 @@ export class LoadGenerator {
       // Counted as under way from now on, so that the end of the load waits for it.
       this.#underWay += 1;
       setTimeout(() => {
-        this.#underWay -= 1;
         this.#delete(request, planned.mobile, msgid);
+        this.#end();
       }, DELETE_AFTER_MS);
     });
   }
 
+  /** At another node than the one that took it, where there is one. */
   #delete(request: LoggedRequest, mobile: string, msgid: number): void {
+    const target = this.#targets.find(({ node }) => node !== request.node) ?? this.#targets[0];
+    if (target === undefined) {
+      request.deletion = 'unanswered';
+      return;
+    }
     const query = new URLSearchParams({ ...this.#credentials(), mobile, msgid: String(msgid), delttime: 'Y' });
-    this.#ask(`${this.#options.baseUrls[1 - request.node]}/json/sms_query.php?${query.toString()}`, (reply) => {
+    this.#get(`${target.url}/json/sms_query.php?${query.toString()}`, (reply) => {
       const code = typeof reply === 'string' ? CODE.exec(reply)?.[1] : undefined;
       request.deletion = code === '00000' ? 'deleted' : code === '00300' ? 'not deleted' : 'unanswered';
     });
   }
 
-  #ask(url: string, done: (reply: string | RequestOutcome) => void): void {
+  #get(url: string, done: (reply: string | RequestOutcome) => void): void {
     this.#underWay += 1;
     let ended = false;
     const end = (reply: string | RequestOutcome): void => {
       if (ended) return;
       ended = true;
       done(reply);
-      this.#underWay -= 1;
-      if (this.#underWay === 0) this.#onIdle?.();
+      this.#end();
     };
     const request = get(url, { agent: this.#agent, timeout: CLIENT_PATIENCE_MS }, (response) => {
       let body = '';
@@ -136,6 +158,11 @@ export class LoadGenerator {
       const isRefused = 'code' in error && error.code === 'ECONNREFUSED';
       end({ kind: isRefused ? 'refused' : 'unanswered' });
     });
+  }
+
+  #end(): void {
+    this.#underWay -= 1;
+    if (this.#underWay === 0) this.#onIdle?.();
   }
 
   #credentials(): { username: string; password: string } {

@@ -2,12 +2,13 @@
  * The customers' clients as a process of their own, so that their work does not hold up the proxies of the run; tells on
  * demand what became of each request.
  */
-import { LoadGenerator, type LoadOptions } from './load-generator.ts';
+import { LoadGenerator, type LoadOptions, type Target } from './load-generator.ts';
 import type { LoggedRequest } from './request-log.ts';
 import { planCall, planMessage } from './request-plan.ts';
 
 export type LoadOrder =
   | { readonly kind: 'start'; readonly options: LoadOptions }
+  | { readonly kind: 'ask'; readonly targets: readonly Target[] }
   | { readonly kind: 'tell' }
   /** Told once every request has ended. */
   | { readonly kind: 'stop' };
@@ -20,7 +21,7 @@ export type ToldRequest = Omit<LoggedRequest, 'planned'> & {
 
 export interface LoadReport {
   readonly requests: readonly ToldRequest[];
-  /** Not sent, since too many waited. */
+  /** Not sent, since too many waited or there was nobody to ask. */
   readonly held: number;
 }
 
@@ -49,6 +50,7 @@ function follow(): void {
     }
     if (load === undefined) return;
     const running = load;
+    if (order.kind === 'ask') running.ask(order.targets);
     if (order.kind === 'tell') report(running);
     if (order.kind === 'stop') void running.stop().then(() => report(running));
   });

@@ -2,10 +2,11 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { LoadOptions } from './load-generator.ts';
+import type { LoadOptions, Target } from './load-generator.ts';
 import { type LoadOrder, type LoadReport, readReport } from './load-process.ts';
 import { ManagedProcess } from './managed-process.ts';
 import type { LoggedRequest } from './request-log.ts';
+import type { PlatformNode } from './platform-node.ts';
 import type { World } from './world.ts';
 
 const PROCESS = fileURLToPath(new URL('./load-process.ts', import.meta.url));
@@ -27,10 +28,15 @@ export class Load {
     });
   }
 
-  async start(options: Omit<LoadOptions, 'baseUrls'>): Promise<void> {
+  /** To all nodes that there are. */
+  async start(options: Omit<LoadOptions, 'targets'>): Promise<void> {
     await this.#process.start();
-    const baseUrls = this.#world.nodes.map((node) => node.requestUrl);
-    this.#order({ kind: 'start', options: { ...options, baseUrls } });
+    this.#order({ kind: 'start', options: { ...options, targets: this.#targets(this.#world.nodes) } });
+  }
+
+  /** These nodes and no others get requests from now on. */
+  ask(nodes: readonly PlatformNode[]): void {
+    this.#order({ kind: 'ask', targets: this.#targets(nodes) });
   }
 
   /** So far. */
@@ -46,6 +52,10 @@ export class Load {
 
   async stop(): Promise<void> {
     await this.#process.stop();
+  }
+
+  #targets(nodes: readonly PlatformNode[]): Target[] {
+    return nodes.map((node) => ({ node: this.#world.nodes.indexOf(node), url: node.requestUrl }));
   }
 
   async #report(order: LoadOrder): Promise<LoadReport> {

@@ -91,6 +91,12 @@ export class ManagedProcess {
     await this.#end('SIGKILL');
   }
 
+  /** Not for good, as `stop` is. Gives its exit code. */
+  async terminate(): Promise<number | null> {
+    await this.#end('SIGTERM');
+    return this.#child?.exitCode ?? null;
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     this.signal('SIGCONT');

@@ -20,9 +20,10 @@ interface Claim {
   readonly segments: number;
 }
 
-/** All that nodes have in their hands at this moment. */
-export async function segmentsClaimed(database: Queryable): Promise<number> {
-  const claims = await database.query<Claim>(CLAIMS, []);
+/** All that nodes have in their hands at this moment, or one of them. */
+export async function segmentsClaimed(database: Queryable, epoch?: number): Promise<number> {
+  const all = await database.query<Claim>(CLAIMS, []);
+  const claims = epoch === undefined ? all : all.filter((claim) => claim.epoch === epoch);
   return claims.reduce((sum, { segments }) => sum + segments, 0);
 }
 

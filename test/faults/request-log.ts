@@ -12,7 +12,7 @@ export type RequestOutcome =
 
 export interface LoggedRequest {
   readonly planned: PlannedRequest;
-  /** 0 or 1. */
+  /** From 0. */
   readonly node: number;
   /** By this machine's clock. */
   readonly sentAtMs: number;

@@ -2,13 +2,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Comparison } from './comparison.ts';
 import { FaultDatabase } from './fault-database.ts';
+import { inWorld } from './in-world.ts';
 import { Injector } from './injector.ts';
 import { judgeRun } from './judge-run.ts';
-import { Load } from './load.ts';
+import type { Load } from './load.ts';
 import { recoveries, type Recovery } from './recovery.ts';
 import type { Schedule } from './schedule.ts';
 import { untilWhole } from './until-whole.ts';
-import { ACCOUNT, startWorld, type World } from './world.ts';
+import { ACCOUNT, type World } from './world.ts';
 
 const CALLS_PER_SECOND = 1;
 
@@ -21,8 +22,6 @@ export interface SeedResult {
   readonly notices: readonly string[];
   /** Processes that ended by themselves. */
   readonly unexpectedEnds: readonly string[];
-  /** Where the logs are, when they were kept. */
-  readonly directory: string | undefined;
 }
 
 /** @param options.keeps the logs even when nothing was found */
@@ -32,24 +31,16 @@ export async function runSeed(
 ): Promise<SeedResult> {
   const { seed, seconds, unknownPolicy } = schedule;
   const makeDatabase = (directory: string): Promise<FaultDatabase> => FaultDatabase.make({ directory, seconds });
-  const world = await startWorld({ seed, unknownPolicy, makeDatabase });
-  const load = new Load(world);
-  let keeps = true;
-  try {
-    const result = await underLoad(world, load, { ...options, schedule });
-    keeps = options.keeps || result.comparison.findings.length > 0 || result.unexpectedEnds.length > 0;
-    return { ...result, directory: keeps ? world.directory : undefined };
-  } finally {
-    await load.stop();
-    await world.stop(keeps);
-  }
+  return inWorld({ ...options, seed, unknownPolicy, makeDatabase }, (world, load) =>
+    underLoad(world, load, { ...options, schedule }),
+  );
 }
 
 async function underLoad(
   world: World<FaultDatabase>,
   load: Load,
   options: { schedule: Schedule; messagesPerSecond: number; signal: AbortSignal; tell: (text: string) => void },
-): Promise<Omit<SeedResult, 'directory'>> {
+): Promise<SeedResult> {
   const { schedule, signal, tell, messagesPerSecond } = options;
   const injector = new Injector(world);
   await load.start({

@@ -1,7 +1,7 @@
 /**
- * Everything a run is made of, as real processes: two nodes of the platform on a database that the run brings, a simulated
- * operator, simulated telephones, a customer's web server, and a proxy before the operator, the customer's server and each
- * node's HTTP port. Nothing of it is left behind.
+ * Everything a run is made of, as real processes: nodes of the platform, two at first, on a database that the run brings, a
+ * simulated operator, simulated telephones, a customer's web server, and a proxy before the operator, the customer's server
+ * and each node's HTTP port. Nothing of it is left behind.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -17,10 +17,11 @@ import { Database } from '../../src/store/database.ts';
 import { migrate } from '../../src/store/migrate.ts';
 import { addOperator, listLinkSlots } from '../../src/store/operators.ts';
 import { addTrunk } from '../../src/store/trunks.ts';
-import { FaultProxy } from './fault-proxy.ts';
+import { FaultProxy, type Splice } from './fault-proxy.ts';
 import { HandsetJournal } from './handset-journal.ts';
 import { ManagedProcess } from './managed-process.ts';
 import { OperatorMood } from './operator-mood.ts';
+import { PlatformNode } from './platform-node.ts';
 import type { UnknownPolicy } from './schedule.ts';
 import type { WorldDatabase } from './world-database.ts';
 
@@ -31,12 +32,11 @@ const BOUND_WITHIN_MS = 30_000;
 const LOOK_EVERY_MS = 50;
 /** Nodes look for operators and trunks once a second. */
 const FOUND_BY_ALL_MS = 2_500;
-const RESTART_PAUSE_MS = 500;
-const RESTART_ATTEMPTS = 60;
 const JOURNAL_POLL_MS = 100;
+const OPERATOR_LATENCY_MS = 5;
 
 export const ACCOUNT = { username: 'customer', password: 'faults-1234' } as const;
-/** Few enough that what a cut can leave in doubt is a small part of a second's messages. */
+/** How it is bound to and what it takes, unless a run says otherwise. Few enough that what a cut can leave in doubt is a small part of a second's messages. */
 export const OPERATOR = {
   systemId: 'faults',
   password: 'faults',
@@ -46,6 +46,7 @@ export const OPERATOR = {
   responseTimeoutMs: 2_000,
   enquireLinkMs: 2_000,
 } as const;
+type Operator = { readonly [Name in keyof typeof OPERATOR]: (typeof OPERATOR)[Name] extends number ? number : string };
 /** Added to a message's validity before a missing receipt is given up. */
 export const RECEIPT_GRACE_S = 60;
 
@@ -53,7 +54,10 @@ export interface World<Servers extends WorldDatabase = WorldDatabase> {
   readonly servers: Servers;
   /** Straight to the server that takes writes, through no proxy. */
   readonly database: Database;
-  readonly nodes: readonly [PlatformNode, PlatformNode];
+  /** In the order in which they came; those that were killed stay. */
+  readonly nodes: readonly [PlatformNode, PlatformNode, ...PlatformNode[]];
+  /** One more, which joins the others. */
+  readonly addNode: () => Promise<PlatformNode>;
   readonly simulator: ManagedProcess;
   readonly startSimulator: () => Promise<void>;
   readonly customer: ManagedProcess;
@@ -76,50 +80,14 @@ export interface World<Servers extends WorldDatabase = WorldDatabase> {
   stop(keeps: boolean): Promise<void>;
 }
 
-/** A node that can be killed, and comes up again as a supervisor would bring it up. */
-export class PlatformNode {
-  readonly process: ManagedProcess;
-  /** Where its customers ask, in all of its lives. */
-  readonly requestUrl: string;
-  readonly #line: FaultProxy;
-  #baseUrl = '';
-
-  /** @param line before its HTTP port; it listens already */
-  constructor(process: ManagedProcess, line: FaultProxy) {
-    this.process = process;
-    this.#line = line;
-    this.requestUrl = `http://${HOST}:${line.port}`;
-  }
-
-  /** Of its latest life, past the line. */
-  get baseUrl(): string {
-    return this.#baseUrl;
-  }
-
-  /** Again and again until it is up: without its database it gives up by itself. */
-  async start(): Promise<void> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        this.#baseUrl = (await this.process.start())[1] ?? '';
-        this.#line.aimAt({ host: HOST, port: Number(new URL(this.#baseUrl).port) });
-        await this.#line.listen();
-        return;
-      } catch (error) {
-        if (attempt === RESTART_ATTEMPTS || this.process.isStopped) throw error;
-        await this.process.kill();
-        await pause(RESTART_PAUSE_MS);
-      }
-    }
-  }
-
-  /** Its clients are refused from then on, as by a port that nobody listens on. */
-  async kill(): Promise<void> {
-    await this.process.kill();
-    this.#line.refuse();
-  }
-}
-
 export interface WorldOptions<Servers extends WorldDatabase> {
+  readonly operator?: Partial<Operator>;
+  /** How long a submit waits for its answer. */
+  readonly operatorLatencyMs?: number;
+  /** For every node, over what the world itself sets. */
+  readonly nodeEnvironment?: Readonly<Record<string, string>>;
+  /** Between the nodes and the operator with its moods: sees what the nodes send, and what they hear. */
+  readonly watch?: (operator: Splice) => Splice;
   /** What an operator's garbage is made of. */
   readonly seed: number;
   readonly unknownPolicy: UnknownPolicy;
@@ -153,7 +121,8 @@ interface Making<Servers extends WorldDatabase> extends WorldOptions<Servers> {
 async function start<Servers extends WorldDatabase>(
   making: Making<Servers>,
 ): Promise<Omit<World<Servers>, 'directory' | 'stop'>> {
-  const { directory, stops } = making;
+  const { directory, stops, nodeEnvironment = {}, watch = (splice) => splice } = making;
+  const operator = { ...OPERATOR, ...making.operator };
   const unexpectedEnds: string[] = [];
   const onUnexpectedEnd = (what: string): void => void unexpectedEnds.push(what);
   const servers = await making.makeDatabase(directory);
@@ -183,11 +152,16 @@ async function start<Servers extends WorldDatabase>(
 
   const operatorDirectory = join(directory, 'operator');
   await mkdir(operatorDirectory);
-  const simulator = program('operator', simulateArguments(operatorDirectory), /"smppPort":\s*(\d+)/, {
-    LOG_LEVEL: 'warn',
-  });
+  const simulator = program(
+    'operator',
+    simulateArguments(operatorDirectory, making.operatorLatencyMs ?? OPERATOR_LATENCY_MS),
+    /"smppPort":\s*(\d+)/,
+    {
+      LOG_LEVEL: 'warn',
+    },
+  );
   const mood = new OperatorMood(making.seed);
-  const operatorLine = await line(new FaultProxy({ host: HOST, port: 1 }, (spliced) => mood.splice(spliced)));
+  const operatorLine = await line(new FaultProxy({ host: HOST, port: 1 }, (spliced) => watch(mood.splice(spliced))));
   const journal = new HandsetJournal(operatorDirectory);
   const reading = setInterval(() => journal.poll(), JOURNAL_POLL_MS);
   stops.push(async () => {
@@ -203,8 +177,12 @@ async function start<Servers extends WorldDatabase>(
 
   const nodes: PlatformNode[] = [];
   const requests: FaultProxy[] = [];
-  for (const name of ['node-1', 'node-2']) {
-    const environment = nodeEnvironment(await servers.urlForNode(), join(directory, name));
+  const addNode = async (): Promise<PlatformNode> => {
+    const name = `node-${nodes.length + 1}`;
+    const environment = {
+      ...environmentOf(await servers.urlForNode(), join(directory, name)),
+      ...nodeEnvironment,
+    };
     const requestLine = await line(new FaultProxy({ host: HOST, port: 1 }));
     const node = new PlatformNode(
       program(name, [fileOf('../../src/main.ts')], /API +(http:\S+)[\s\S]*Database/, environment),
@@ -213,15 +191,19 @@ async function start<Servers extends WorldDatabase>(
     await node.start();
     nodes.push(node);
     requests.push(requestLine);
-  }
+    return node;
+  };
+  await addNode();
+  await addNode();
   // After the nodes, so that each takes its part of the links.
   const { unknownPolicy } = making;
-  await addCustomers(database, { operatorPort: operatorLine.port, sipPort: Number(sipPort), unknownPolicy });
-  await untilBound(database);
+  await addCustomers(database, { ...operator, port: operatorLine.port, unknownPolicy }, Number(sipPort));
+  await untilBound(database, operator.links);
   return {
     servers,
     database,
-    nodes: nodes as unknown as readonly [PlatformNode, PlatformNode],
+    nodes: nodes as unknown as World['nodes'],
+    addNode,
     simulator,
     startSimulator,
     customer,
@@ -235,9 +217,9 @@ async function start<Servers extends WorldDatabase>(
   };
 }
 
-function simulateArguments(directory: string): string[] {
+function simulateArguments(directory: string, latencyMs: number): string[] {
   const credentials = ['--system-id', OPERATOR.systemId, '--password', OPERATOR.password];
-  const pace = ['--latency-ms', '5', '--receipt-delay-ms', '200'];
+  const pace = ['--latency-ms', String(latencyMs), '--receipt-delay-ms', '200'];
   return [
     fileOf('../../src/cli/feige.ts'),
     'simulate',
@@ -251,7 +233,7 @@ function simulateArguments(directory: string): string[] {
   ];
 }
 
-function nodeEnvironment(databaseUrl: string, dataDir: string): Record<string, string> {
+function environmentOf(databaseUrl: string, dataDir: string): Record<string, string> {
   return {
     DATABASE_URL: databaseUrl,
     DATA_DIR: dataDir,
@@ -270,22 +252,23 @@ function nodeEnvironment(databaseUrl: string, dataDir: string): Record<string, s
 
 async function addCustomers(
   database: Database,
-  { operatorPort, sipPort, unknownPolicy }: { operatorPort: number; sipPort: number; unknownPolicy: UnknownPolicy },
+  settings: Operator & { port: number; unknownPolicy: UnknownPolicy },
+  sipPort: number,
 ): Promise<void> {
   const passwordHash = await hashPassword(ACCOUNT.password);
   await createAccount(database, { username: ACCOUNT.username, passwordHash, points: POINTS });
-  const operator = parseOperatorSettings({ ...OPERATOR, host: HOST, port: operatorPort, unknownPolicy });
+  const operator = parseOperatorSettings({ ...settings, host: HOST });
   const trunk = parseTrunkSettings({ host: HOST, port: sipPort, maxCalls: 100, callsPerSecond: 50 });
   if (!operator.ok || !trunk.ok) throw new Error('the settings of the run are wrong');
   await addOperator(database, { name: 'operator', enabled: true, settings: operator.settings });
   await addTrunk(database, { name: 'telephones', enabled: true, settings: trunk.settings });
 }
 
-async function untilBound(database: Database): Promise<void> {
+async function untilBound(database: Database, links: number): Promise<void> {
   const deadlineMs = performance.now() + BOUND_WITHIN_MS;
   for (;;) {
     const slots = await listLinkSlots(database);
-    if (slots.filter((slot) => slot.bound).length === OPERATOR.links) break;
+    if (slots.filter((slot) => slot.bound).length === links) break;
     if (performance.now() > deadlineMs) throw new Error('the nodes did not bind to the simulated operator');
     await pause(LOOK_EVERY_MS);
   }

@@ -33,8 +33,8 @@ const ASK_EVERY_MS = 10;
 const QUIET_MS = 3_000;
 /** 1,500 connections are opened at once: looked at apart, or the seconds after would hide what that costs. */
 const OPENING_MS = 2_000;
-/** Whatever else runs on the machine can spoil a round, and never improves one: the best of three counts. */
-const ROUNDS = 3;
+/** Whatever else runs on the machine can spoil a round, and never improves one: the best of five counts. */
+const ROUNDS = 5;
 const PATIENCE_MS = 300_000;
 /** The bound; below the floor a shared machine's own noise is larger than what is measured. */
 const MOST_TIMES_USUAL = 2;

@@ -18,8 +18,8 @@ const WARM_UP_MS = 3_000;
 const PHASE_MS = 6_000;
 /** On a machine with far too much to do. */
 const PATIENCE_MS = 300_000;
-/** Whatever else runs on the machine can spoil a round, and never improves one: the best of three counts. */
-const ROUNDS = 3;
+/** Whatever else runs on the machine can spoil a round, and never improves one: the best of five counts. */
+const ROUNDS = 5;
 /** The bound; below the floors a shared machine's own noise is larger than what is measured. */
 const MOST_TIMES_USUAL = 2;
 const P50_FLOOR_MS = 20;

@@ -1,97 +1,112 @@
-/** Nodes of `serve` as processes of their own on one database, what stands around them, and a load. */
-import { Database, type Queryable } from '../../src/store/database.ts';
-import type { Campaign, Comparison } from '../harness/campaign.ts';
-import { type CountingOperator, startCountingOperator } from '../harness/counting-operator.ts';
+/**
+ * Nodes of `serve` on one database under the fault runs' load, messages and calls, behind a load balancer. What a test does
+ * to them, everything is compared afterwards as after a fault run.
+ */
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import type { Queryable } from '../../src/store/database.ts';
+import { offences } from '../faults/comparison.ts';
+import { inWorld } from '../faults/in-world.ts';
+import { type Judgement, judgeRun } from '../faults/judge-run.ts';
+import type { InjectedFault } from '../faults/recovery.ts';
+import { ACCOUNT, type World, type WorldOptions } from '../faults/world.ts';
 import { createTestDatabase } from '../harness/database.ts';
-import { startSurroundings } from '../harness/operated-platform.ts';
-import { makeDataDir, type PlatformProcess, startPlatformProcess } from '../harness/platform-process.ts';
+import { eventually } from '../harness/sms-node.ts';
+import { Balancer } from './balancer.ts';
+import { OperatorLinks } from './operator-links.ts';
 
-const DRAIN_PATIENCE_MS = 20_000;
+const CALLS_PER_SECOND = 6;
 const LOOK_PATIENCE_MS = 60_000;
+/** So that no crowded machine makes a response late; what is sent twice is what the test did. */
+const RESPONSE_TIMEOUT_MS = 5_000;
 
-export interface Trial {
+/** What a test works with while the load is on. */
+export interface Scene {
+  readonly world: World;
   /** A connection that stays. */
   readonly database: Queryable;
-  readonly operator: CountingOperator;
-  /** Those that requests go to. */
-  readonly nodes: PlatformProcess[];
-  startNode(): Promise<PlatformProcess>;
-  /** Requests go to `nodes`, or to those that `among` names. */
-  load(perSecond: number, among?: () => readonly string[]): Campaign;
-  /** Ends the load, waits until everything has ended, and compares. */
-  finish(campaign: Campaign): Promise<Comparison>;
-  /** Of the living nodes, the oldest first. */
-  epochs(): Promise<number[]>;
-  stop(): Promise<void>;
+  readonly links: OperatorLinks;
+  readonly balancer: Balancer;
+  /** For the timeline: what the test did, and when. */
+  readonly faults: InjectedFault[];
 }
 
-export async function startTrial(options: {
-  nodes: number;
-  links: number;
-  throttle: number;
-  answerAfterMs?: number;
-  env?: Record<string, string>;
-}): Promise<Trial> {
-  const testDatabase = await createTestDatabase();
-  const database = new Database(testDatabase.url);
-  const look = database.stage({ queryTimeoutMs: LOOK_PATIENCE_MS });
-  const directory = await makeDataDir();
-  const operator = await startCountingOperator(options.answerAfterMs ?? 20);
-  const { links, throttle } = options;
-  const surroundings = await startSurroundings(database, { links, throttle, operator });
-  const nodes: PlatformProcess[] = [];
-  const started: PlatformProcess[] = [];
-  const startNode = async (): Promise<PlatformProcess> => {
-    const env = { ...surroundings.env, ...options.env, DATABASE_URL: testDatabase.url };
-    const node = await startPlatformProcess({ dataDir: directory.path, env });
-    nodes.push(node);
-    started.push(node);
-    return node;
-  };
-  const campaigns: Campaign[] = [];
-  const stop = async (): Promise<void> => {
-    await Promise.all(campaigns.map((campaign) => campaign.stop()));
-    for (const node of started) {
-      node.child.kill('SIGCONT');
-      await node.end('SIGTERM');
-    }
-    await surroundings.stop();
-    await database.stop();
-    await testDatabase.drop();
-    await directory.remove();
-  };
+export interface Trial<Seen> extends Judgement {
+  /** What the test noted down under load. */
+  readonly seen: Seen;
+  readonly links: OperatorLinks;
+  /** Not sent, since too many waited or no node was ready. */
+  readonly held: number;
+  /** Segments that went to the operator and whose responses no node can have heard in time. */
+  readonly unheard: number;
+  readonly unexpectedEnds: readonly string[];
+}
+
+export interface TrialOptions {
+  readonly messagesPerSecond: number;
+  readonly operator: WorldOptions<never>['operator'];
+  readonly operatorLatencyMs?: number;
+  readonly nodeEnvironment?: Readonly<Record<string, string>>;
+}
+
+/** @param steps what is done under load, which ends with them */
+export async function tryNodes<Seen extends object>(
+  t: TestContext,
+  options: TrialOptions,
+  steps: (scene: Scene) => Promise<Seen>,
+): Promise<Trial<Seen>> {
+  const tell = (text: string): void => t.diagnostic(text);
+  const links = new OperatorLinks();
+  const world = {
+    seed: 0,
+    unknownPolicy: 'resend',
+    makeDatabase: makeSharedDatabase,
+    operator: { responseTimeoutMs: RESPONSE_TIMEOUT_MS, ...options.operator },
+    ...(options.operatorLatencyMs !== undefined && { operatorLatencyMs: options.operatorLatencyMs }),
+    watch: (operator) => links.watch(operator),
+    ...(options.nodeEnvironment && { nodeEnvironment: options.nodeEnvironment }),
+  } satisfies WorldOptions<Awaited<ReturnType<typeof makeSharedDatabase>>>;
+  const trial = await inWorld({ ...world, tell }, async (world, load) => {
+    const balancer = new Balancer(load);
+    const faults: InjectedFault[] = [];
+    const database = world.database.stage({ queryTimeoutMs: LOOK_PATIENCE_MS });
+    const { callbackUrl } = world;
+    const { messagesPerSecond } = options;
+    await load.start({ messagesPerSecond, callsPerSecond: CALLS_PER_SECOND, ...ACCOUNT, callbackUrl });
+    for (const node of world.nodes) balancer.watch(node);
+    const seen = await balanced(balancer, () => steps({ world, database, links, balancer, faults }));
+    const { requests, held } = await load.finish();
+    const judgement = await judgeRun(world, { requests, faults, signal: t.signal, tell });
+    const { unexpectedEnds, mood } = world;
+    return { ...judgement, seen, links, held, unheard: mood.unheard, unexpectedEnds };
+  });
+  const { comparison, seen, held, unheard } = trial;
+  const { findings, ...figures } = comparison;
+  t.diagnostic(JSON.stringify({ ...figures, ...seen, held, unheard }));
+  for (const finding of findings) t.diagnostic(finding);
+  return trial;
+}
+
+/** What was answered, stored, charged, refunded, shown, reported and called back of every request agrees, of messages and calls. */
+export function assertWhole<Seen>({ comparison, unexpectedEnds }: Trial<Seen>): void {
+  assert.deepEqual([...offences(comparison), ...unexpectedEnds], []);
+  assert.ok(comparison.accepted > comparison.calls && comparison.callsAnswered > 0, 'it was a load');
+}
+
+/** Until so many nodes want requests. */
+export async function untilReady({ balancer }: Scene, nodes: number): Promise<void> {
+  await eventually(`${nodes} nodes that are ready`, async () => (balancer.ready.size === nodes ? true : undefined));
+}
+
+async function balanced<Seen>(balancer: Balancer, steps: () => Promise<Seen>): Promise<Seen> {
   try {
-    for (let n = 0; n < options.nodes; n += 1) await startNode();
-  } catch (error) {
-    await stop();
-    throw error;
+    return await steps();
+  } finally {
+    await balancer.stop();
   }
-  return {
-    database: look,
-    operator,
-    nodes,
-    startNode,
-    load: (perSecond, among = () => nodes.map(({ http }) => http)) => {
-      const campaign = surroundings.startCampaign({ nodes: among, perSecond });
-      campaigns.push(campaign);
-      return campaign;
-    },
-    finish: async (campaign) => {
-      await campaign.stop();
-      await campaign.drain(database, () => surroundings.calledBack().size, DRAIN_PATIENCE_MS);
-      return campaign.compare(database, surroundings.delivered(), surroundings.calledBack());
-    },
-    epochs: async () => {
-      const text = 'SELECT epoch FROM nodes WHERE deadline > clock_timestamp() ORDER BY epoch';
-      return (await look.query<{ epoch: number }>({ name: 'trial-epochs', text }, [])).map(({ epoch }) => epoch);
-    },
-    stop,
-  };
 }
 
-/** Bound links of each node, by its epoch. */
-export async function boundLinks(database: Queryable): Promise<Map<number, number>> {
-  const text = 'SELECT epoch, count(*)::int AS n FROM link_slots WHERE bound GROUP BY epoch ORDER BY epoch';
-  const rows = await database.query<{ epoch: number; n: number }>({ name: 'trial-links', text }, []);
-  return new Map(rows.map(({ epoch, n }) => [epoch, n]));
+async function makeSharedDatabase() {
+  const database = await createTestDatabase();
+  return { url: database.url, urlForNode: async () => database.url, stop: () => database.drop() };
 }

@@ -1,52 +1,22 @@
 /** A trunk to Kamailio as docs/kamailio.md sets it up, by the command line, and a call of the running platform through it. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { writeWav } from '../../src/base/wave-file.ts';
-import { createTestDatabase } from '../harness/database.ts';
 import { makeDataDir, startPlatformProcess } from '../harness/platform-process.ts';
 import { eventually } from '../harness/sms-node.ts';
 import { startBaresip } from './baresip.ts';
+import { SECRET_KEY, startCommandLine } from './command-line.ts';
 import { assertHeardWhole } from './heard-whole.ts';
 import { HOST_NAME, type Kamailio, PASSWORD, startKamailio } from './kamailio.ts';
 import { testSpeech } from './listening.ts';
 import { freePort, makeFolder, runPeer } from './peer-process.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PHONE = '0912345678';
-/** What the trunk's password is sealed under: a database that is named by DATABASE_URL needs one. */
-const SECRET_KEY = Buffer.alloc(32, 7).toString('base64');
-
-interface Ended {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-/** The command line on a database of the test's own. */
-async function startCommandLine(
-  context: TestContext,
-): Promise<{ databaseUrl: string; feige: (words: readonly string[], input?: string) => Promise<Ended> }> {
-  const database = await createTestDatabase();
-  context.after(() => database.drop());
-  const feige = (words: readonly string[], input = ''): Promise<Ended> =>
-    new Promise((resolve) => {
-      const child = execFile(
-        process.execPath,
-        ['src/cli/feige.ts', ...words],
-        { cwd: ROOT, env: { ...process.env, DATABASE_URL: database.url, SECRET_KEY } },
-        (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
-      );
-      child.stdin?.end(input);
-    });
-  return { databaseUrl: database.url, feige };
-}
 
 function addTrunk(name: string, kamailio: Kamailio, transport: 'udp' | 'tcp' | 'tls'): string[] {
   const words = ['trunk', 'add', name, '--host', '127.0.0.1', '--port', String(kamailio.ports[transport])];

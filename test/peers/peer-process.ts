@@ -25,12 +25,16 @@ const MAX_PORT_TRIES = 100;
 const FIRST_PORT = 10_000;
 /** RTP of the platform begins at 20000. */
 const LAST_PORT = 19_998;
+/** include/net/tcp_states.h. */
+const TCP_LISTEN = '0A';
 const INSTALLER = 'scripts/install-peers.sh';
 
 export interface PeerProcess {
   output(): string;
   /** The exit code; null when a signal ended it. */
   readonly exited: Promise<number | null>;
+  /** Before the test ends; resolves when it is gone. */
+  end(): Promise<void>;
 }
 
 export interface PeerOptions {
@@ -66,7 +70,7 @@ export async function startPeer(context: TestContext, options: PeerOptions): Pro
   }
   context.after(() => end(child, exited));
   if (listens !== undefined) await untilBound(child, listens, () => `${command}:\n${output}`);
-  return { output: () => output, exited };
+  return { output: () => output, exited, end: () => end(child, exited) };
 }
 
 /** Runs a program to its end and returns what it wrote, to either stream. */
@@ -99,7 +103,10 @@ async function end(child: ChildProcess, exited: Promise<unknown>): Promise<void>
   clearTimeout(late);
 }
 
-/** The kernel's table of sockets says it: a probe would be a message to the peer. */
+/**
+ * The kernel's table of sockets says it: a probe would be a message to the peer. Of a port that a TCP peer had before,
+ * old connections stand there too.
+ */
 async function untilBound(
   child: ChildProcess,
   { protocol, port }: { protocol: 'udp' | 'tcp'; port: number },
@@ -107,15 +114,18 @@ async function untilBound(
 ): Promise<void> {
   const entry = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   const giveUpAtMs = performance.now() + READY_PATIENCE_MS;
-  while (!boundIn(await readFile(`/proc/net/${protocol}`, 'utf8'), entry)) {
+  while (!boundIn(await readFile(`/proc/net/${protocol}`, 'utf8'), entry, protocol)) {
     assert.ok(child.exitCode === null && child.signalCode === null, `ended early: ${story()}`);
     assert.ok(performance.now() < giveUpAtMs, `not ready: ${story()}`);
     await pause(READY_POLL_MS);
   }
 }
 
-function boundIn(table: string, entry: string): boolean {
-  return table.split('\n').some((line) => line.trim().split(/\s+/)[1] === entry);
+function boundIn(table: string, entry: string, protocol: 'udp' | 'tcp'): boolean {
+  return table.split('\n').some((line) => {
+    const [, local, , state] = line.trim().split(/\s+/);
+    return local === entry && (protocol === 'udp' || state === TCP_LISTEN);
+  });
 }
 
 /**

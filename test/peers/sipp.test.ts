@@ -121,10 +121,14 @@ for (const { scenario, by } of LOSSY_WAYS) {
     if (by === 'us') for (const { answered, call } of calls) void answered.then(() => call.hangUp());
     for (const { ended } of calls) assert.deepEqual(await ended, { kind: 'hung-up', by });
     await sipp.succeeded();
-    const counts = ['sent INVITE', 'sent ACK', 'sent BYE', 'received BYE'].map(
-      (start) => `${calls.flatMap(({ lines }) => lines).filter((line) => line.startsWith(start)).length} ${start}`,
-    );
-    t.diagnostic(`${LOSSY_CALLS} calls: ${counts.join(', ')}`);
-    assert.ok(Number.parseInt(counts[0] ?? '', 10) > LOSSY_CALLS, 'nothing was lost');
+    const told = calls.flatMap(({ lines }) => lines);
+    const counts = ['sent INVITE', 'sent ACK', by === 'us' ? 'sent BYE' : 'received BYE'].map((start) => ({
+      start,
+      count: told.filter((line) => line.startsWith(start)).length,
+    }));
+    t.diagnostic(`${LOSSY_CALLS} calls: ${counts.map(({ start, count }) => `${count} ${start}`).join(', ')}`);
+    // Each came once a call at the least; whatever came more often made good for something that was lost.
+    const again = counts.reduce((sum, { count }) => sum + count - LOSSY_CALLS, 0);
+    assert.ok(again > 0, 'nothing was lost');
   });
 }

@@ -67,6 +67,18 @@ test('raw UTF-8 and Big5 bytes in an urlencoded body are text', async () => {
   assert.equal((await read('', FORM, big5)).text('message'), '你好');
 });
 
+test('a raw body keeps its last character whatever byte ends it, and loses only line ends', async () => {
+  for (let last = 0x80; last <= 0xbf; last++) {
+    const hanzi = Buffer.from([0xe4, 0xbd, last]);
+    const body = Buffer.concat([Buffer.from('message='), hanzi, Buffer.from('\r\n')]);
+    assert.deepEqual((await read('', FORM, body)).bytes('message'), hanzi, last.toString(16));
+  }
+  for (const kept of [' ', '\t', '\v', '\f', '\u00a0']) {
+    const parameters = await read('', FORM, Buffer.from(`message=a${kept}\n`));
+    assert.equal(parameters.bytes('message')?.toString(), `a${kept}`);
+  }
+});
+
 test('multipart fields are raw bytes, whatever charset their part claims, and files are skipped', async () => {
   const big5 = Buffer.from([0xa7, 0x41, 0xa6, 0x6e]);
   const body = multipart(

@@ -48,7 +48,7 @@ beforeEach(async () => {
     callsPerSecond: 0,
     username: 'customer',
     password: 'none',
-    baseUrls: [url, url],
+    targets: [0, 1].map((node) => ({ node, url })),
     callbackUrl: 'http://customer/result',
   });
 });
@@ -120,4 +120,17 @@ test('an answer of which the line carried only a part is no answer', async () =>
   line.setState({ kind: 'closed' });
   const [first] = load.requests;
   assert.equal(await eventually('an outcome', async () => first?.outcome?.kind), 'unanswered');
+});
+
+test('a node that is not to be asked any more gets nothing, and where there is none requests are held', async () => {
+  load.start();
+  await eventually('a request', async () => (load.requests.some(({ node: asked }) => asked === 1) ? true : undefined));
+  load.ask([{ node: 4, url: `http://${HOST}:${line.port}` }]);
+  const from = load.requests.length;
+  await eventually('requests', async () => (load.requests.length > from + 2 ? true : undefined));
+  assert.deepEqual(new Set(load.requests.slice(from).map(({ node: asked }) => asked)), new Set([4]));
+  load.ask([]);
+  const sent = load.requests.length;
+  await eventually('a held request', async () => (load.held > 0 ? true : undefined));
+  assert.equal(load.requests.length, sent);
 });

@@ -10,19 +10,14 @@ import { Newcomers } from '../../../src/http/newcomers.ts';
 import { selfSignedCertificate } from '../../../src/http/self-signed.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
-/** Longer than any of these tests: whoever keeps silent keeps its place. */
+/** Longer than any of these tests. */
 const FOR_EVER_MS = 600_000;
-/** As http/newcomers.ts has them. */
-const PLACES = 4;
-const MAX_WAIT_MS = 1_000;
 const CROWD = 60;
 const CROWDS_ADDRESS = '127.0.0.2';
 const STRANGERS_ADDRESS = '127.0.0.3';
 
 let server: Server;
 let newcomers: Newcomers;
-/** Stands still unless a test moves it. */
-let nowMs: number;
 /** Connections that have come, whether they wait or not. */
 let arrived: number;
 /** Connections that HTTP has got. */
@@ -32,12 +27,11 @@ let agent: Agent;
 let secureAgent: SecureAgent;
 
 async function start(
-  options: { heardWithinMs: number },
+  silenceMs = FOR_EVER_MS,
   create: (listener: RequestListener) => Server = createServer,
 ): Promise<void> {
-  newcomers = new Newcomers({ ...options, now: () => nowMs });
+  newcomers = new Newcomers(silenceMs);
   server = create((asked, response) => {
-    newcomers.heard(asked.socket);
     if (asked.url === '/right') newcomers.verified(asked.socket);
     response.end();
   });
@@ -49,7 +43,6 @@ async function start(
 }
 
 beforeEach(() => {
-  nowMs = 0;
   arrived = 0;
   taken = [];
   sockets = [];
@@ -72,7 +65,7 @@ async function openSilently(count: number): Promise<void> {
   const opened = Array.from({ length: count }, async () => {
     const socket = connect({ port: port(), host: '127.0.0.1', localAddress: CROWDS_ADDRESS });
     socket.on('error', () => {});
-    sockets.push(socket);
+    sockets.push(socket.resume());
     await once(socket, 'connect');
   });
   const before = arrived;
@@ -100,97 +93,89 @@ async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise(setImmediate);
 }
 
-test('of a crowd that opens connections and asks nothing only a few are taken', async () => {
-  await start({ heardWithinMs: FOR_EVER_MS });
+test('a crowd that opens connections and asks nothing is not taken, and holds nobody up', async () => {
+  await start();
   await openSilently(CROWD);
-  assert.equal(taken.length, PLACES);
+  assert.equal(await ask('/', STRANGERS_ADDRESS), 200);
+  assert.equal(await ask('/', CROWDS_ADDRESS), 200);
+  assert.equal(taken.length, 2);
 });
 
-test('a stranger comes next when a place is free, before all others of the crowd', async () => {
-  await start({ heardWithinMs: FOR_EVER_MS });
-  await openSilently(CROWD);
-  await until(() => taken.length === PLACES);
-  const ofCrowd = ask('/', CROWDS_ADDRESS);
-  await until(() => arrived === CROWD + 1);
-  const ofStranger = ask('/', STRANGERS_ADDRESS);
-  await until(() => arrived === CROWD + 2);
-  // The first of two places goes to the crowd, whose turn it is, the second to the stranger.
-  sockets[0]?.destroy();
-  sockets[1]?.destroy();
-  assert.equal(await ofStranger, 200);
-  assert.ok(taken.length < CROWD / 2, `${taken.length} were taken before`);
-  newcomers.open();
-  assert.equal(await ofCrowd, 200);
-});
-
-test('who asks leaves the place to the next: however many connect at once, all are answered', async () => {
-  await start({ heardWithinMs: FOR_EVER_MS });
+test('however many connect and ask at once, all are answered', async () => {
+  await start();
   const answers = await Promise.all(Array.from({ length: CROWD }, () => ask('/', STRANGERS_ADDRESS)));
   assert.deepEqual(new Set(answers), new Set([200]));
 });
 
-test('a connection with TLS is waited for and heard as one without', async () => {
+test('a stranger does not wait for all others of a crowd that asks at once after a silence', async () => {
+  await start();
+  await openSilently(CROWD);
+  // All of this is in the kernel before the server sees any of it.
+  for (const socket of sockets) socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  const before = await new Promise<number>((resolve) => {
+    void ask('/', STRANGERS_ADDRESS).then(() => resolve(taken.length));
+  });
+  assert.ok(before < CROWD, `${before} were taken before`);
+  await until(() => taken.length === CROWD + 1);
+});
+
+test('a connection with TLS waits and is heard as one without', async () => {
   const directory = temporaryDirectory();
   const keys = new SecretKeys([makeSecretKey()]);
   const log = createLogger({ level: 'silent' });
   const tls = await selfSignedCertificate({ directory: directory.path, nowMs: Date.now(), keys, log });
   directory.remove();
-  await start({ heardWithinMs: FOR_EVER_MS }, (listener) => createSecureServer(tls, listener));
+  await start(FOR_EVER_MS, (listener) => createSecureServer(tls, listener));
+  await openSilently(CROWD);
   const answers = await Promise.all(Array.from({ length: CROWD }, askSecurely));
   assert.deepEqual(new Set(answers), new Set([200]));
-  await openSilently(CROWD);
-  await until(() => taken.length === CROWD + PLACES);
+  assert.equal(taken.length, CROWD);
 });
 
-test('who keeps silent loses the place after a while', async () => {
-  await start({ heardWithinMs: 1 });
+test('who keeps silent for too long is closed', async () => {
+  await start(1);
   await openSilently(CROWD);
-  await until(() => taken.length === CROWD);
-});
-
-test('nobody waits longer than a while, however many keep silent', async () => {
-  await start({ heardWithinMs: FOR_EVER_MS });
-  await openSilently(CROWD);
-  assert.equal(taken.length, PLACES);
-  nowMs += MAX_WAIT_MS;
-  // One place becomes free, and the line is looked at.
-  sockets[0]?.destroy();
-  await until(() => taken.length === CROWD);
+  await until(() => sockets.every((socket) => socket.closed));
+  assert.equal(taken.length, 0);
 });
 
 test('connections from an address from which somebody got in do not wait', async () => {
-  await start({ heardWithinMs: FOR_EVER_MS });
-  const first = ask('/right', CROWDS_ADDRESS);
-  assert.equal(await first, 200);
+  await start();
+  assert.equal(await ask('/right', CROWDS_ADDRESS), 200);
   await openSilently(CROWD);
-  await until(() => taken.length === CROWD + 1);
+  assert.equal(taken.length, CROWD + 1);
   assert.equal(await ask('/', STRANGERS_ADDRESS), 200);
 });
 
 test('those that wait when somebody from their address gets in are taken at once', async () => {
-  await start({ heardWithinMs: FOR_EVER_MS });
+  await start();
   await openSilently(CROWD);
-  await until(() => taken.length === PLACES);
+  assert.equal(taken.length, 0);
   sockets[0]?.write('GET /right HTTP/1.1\r\nHost: a\r\n\r\n');
   await until(() => taken.length === CROWD);
 });
 
-test('a client that leaves while it waits costs nothing', async () => {
-  await start({ heardWithinMs: FOR_EVER_MS });
+test('a client that leaves while it waits is forgotten, whether it reset the connection or ended it', async () => {
+  await start();
   await openSilently(CROWD);
-  await until(() => taken.length === PLACES);
-  for (const socket of sockets) socket.resetAndDestroy();
+  for (const [index, socket] of sockets.entries()) index % 2 === 0 ? socket.resetAndDestroy() : socket.end();
   assert.equal(await ask('/', STRANGERS_ADDRESS), 200);
   agent.destroy();
-  await until(() => taken.every((socket) => socket.destroyed));
+  let open = CROWD;
+  while (open > 0) {
+    await new Promise(setImmediate);
+    server.getConnections((_, count) => {
+      open = count;
+    });
+  }
 });
 
 test('when the server stops, nobody waits any longer', async () => {
-  await start({ heardWithinMs: FOR_EVER_MS });
+  await start();
   await openSilently(CROWD);
-  await until(() => taken.length === PLACES);
+  assert.equal(taken.length, 0);
   newcomers.open();
   assert.equal(taken.length, CROWD);
   await openSilently(1);
-  await until(() => taken.length === CROWD + 1);
+  assert.equal(taken.length, CROWD + 1);
 });

@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { Newcomers } from '../../../src/http/newcomers.ts';
 import { acceptRawUrls, noteResponses } from '../../../src/http/raw-url.ts';
 import { createLogger } from '../../../src/base/log.ts';
 import { makeSecretKey, SecretKeys } from '../../../src/base/secret-keys.ts';
@@ -14,6 +15,8 @@ import { selfSignedCertificate } from '../../../src/http/self-signed.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
 const MAX_LINE_BYTES = 4_096;
+/** Of the event loop, until the server has read a packet, and a stranger's turn has come. */
+const TURNS_OF_A_PACKET = 6;
 /** Of the event loop, until a closed connection is forgotten. */
 const MOST_TURNS = 100;
 
@@ -24,13 +27,14 @@ class EchoServer {
   readonly server: Server;
   #heldOne: () => void = () => {};
 
-  constructor(tls?: { key: string; cert: string }, options: ServerOptions = {}) {
+  constructor(tls?: { key: string; cert: string }, options: ServerOptions = {}, isWaitedFor = false) {
     const listener = noteResponses((request, response) => void this.#answer(request, response));
     this.server = tls === undefined ? createServer(options, listener) : createHttpsServer(tls, listener);
     acceptRawUrls(this.server, {
       event: tls === undefined ? 'connection' : 'secureConnection',
       maxLineBytes: MAX_LINE_BYTES,
     });
+    if (isWaitedFor) new Newcomers().guard(this.server);
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -103,6 +107,9 @@ let plain: EchoServer;
 let secure: EchoServer;
 let plainPort = 0;
 let securePort = 0;
+/** Its connections wait until something is asked on them, as strangers' do. */
+let waiting: EchoServer;
+let waitingPort = 0;
 
 before(async () => {
   plain = new EchoServer();
@@ -111,16 +118,21 @@ before(async () => {
   const log = createLogger({ level: 'silent' });
   secure = new EchoServer(await selfSignedCertificate({ ...kept, nowMs: 1_800_000_000_000, log }));
   securePort = await secure.listen();
+  waiting = new EchoServer(undefined, {}, true);
+  waitingPort = await waiting.listen();
 });
 after(async () => {
   await plain.stop();
   await secure.stop();
+  await waiting.stop();
   directory.remove();
 });
 
-async function open(scheme: 'http' | 'https' = 'http'): Promise<Peer> {
-  if (scheme === 'http') {
-    const socket = connect(plainPort, '127.0.0.1');
+const KINDS = ['http', 'https', 'http to a stranger'] as const;
+
+async function open(kind: (typeof KINDS)[number] = 'http'): Promise<Peer> {
+  if (kind !== 'https') {
+    const socket = connect(kind === 'http' ? plainPort : waitingPort, '127.0.0.1');
     await once(socket, 'connect');
     return new Peer(socket);
   }
@@ -131,8 +143,8 @@ async function open(scheme: 'http' | 'https' = 'http'): Promise<Peer> {
 
 async function write(peer: Peer, bytes: Buffer): Promise<void> {
   await new Promise<void>((resolve) => peer.socket.write(bytes, () => resolve()));
-  // A turn of the loop for the server, which lives in this process: each write arrives as a packet of its own.
-  await new Promise((resolve) => setImmediate(resolve));
+  // Turns of the loop for the server, which lives in this process: each write arrives as a packet of its own.
+  for (let turn = 0; turn < TURNS_OF_A_PACKET; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 const HELLO_UTF8 = Buffer.from('你好');
@@ -148,9 +160,9 @@ function raw(before: string, bytes: Buffer, behind = ''): Buffer {
   return Buffer.concat([Buffer.from(before), bytes, Buffer.from(behind)]);
 }
 
-for (const scheme of ['http', 'https'] as const) {
-  test(`raw UTF-8 and raw Big5 in a request line arrive percent-encoded over ${scheme}, and the connection goes on`, async () => {
-    const peer = await open(scheme);
+for (const kind of KINDS) {
+  test(`raw UTF-8 and raw Big5 in a request line arrive percent-encoded over ${kind}, and the connection goes on`, async () => {
+    const peer = await open(kind);
     await write(peer, get(raw('/a?m=', HELLO_UTF8)));
     assert.deepEqual(await peer.bodies(1), [`GET /a?m=${ENCODED_UTF8} `]);
     await write(peer, get(raw('/b?m=', HELLO_BIG5, '&x=1')));
@@ -160,10 +172,10 @@ for (const scheme of ['http', 'https'] as const) {
     peer.socket.destroy();
   });
 
-  test(`a raw request line arrives whole wherever a packet of ${scheme} ends`, async () => {
+  test(`a raw request line arrives whole wherever a packet of ${kind} ends`, async () => {
     const request = Buffer.concat([get('/first'), get(raw('/a?m=', HELLO_UTF8, '&n=')), get('/last')]);
     for (let cut = 1; cut < request.length; cut++) {
-      const peer = await open(scheme);
+      const peer = await open(kind);
       await write(peer, request.subarray(0, cut));
       await write(peer, request.subarray(cut));
       const bodies = await peer.bodies(3);
