@@ -26,6 +26,7 @@ export const CONFIG_DEFAULTS = {
   STOP_DELAY_S: '0',
   DATA_DIR: './data',
   DATABASE_URL: '',
+  DATABASE_PATIENCE_S: '60',
   SECRET_KEY: '',
   SECRET_KEY_FILE: '',
   LOG_LEVEL: 'info',
@@ -78,6 +79,8 @@ export interface Config {
   readonly dataDir: string;
   /** May name several hosts; absent: the embedded PostgreSQL under `dataDir`. */
   readonly databaseUrl: string | undefined;
+  /** How long a start waits for the server of `databaseUrl`. */
+  readonly databasePatienceMs: number;
   /** What `base/secret-keys.ts` takes: the first one seals. Empty: none was given. */
   readonly secretKeys: readonly string[];
   readonly logLevel: LogLevel;
@@ -153,6 +156,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): LoadedConfig {
     stopDelayMs: reader.integer('STOP_DELAY_S', 0, 60) * 1000,
     dataDir: resolve(reader.text('DATA_DIR')),
     databaseUrl,
+    databasePatienceMs: reader.integer('DATABASE_PATIENCE_S', 0, 3_600) * 1000,
     secretKeys: readSecretKeys(reader),
     logLevel: readLogLevel(reader),
     prices: readPrices(reader),

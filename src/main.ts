@@ -7,6 +7,7 @@ import { FeigeError } from './base/errors.ts';
 import { createLogger, type Logger } from './base/log.ts';
 import { type Config, loadConfig } from './config.ts';
 import { type Platform, startPlatform } from './platform.ts';
+import { startAgain } from './start-again.ts';
 import { welcome } from './welcome.ts';
 
 /**
@@ -27,15 +28,27 @@ export async function serve(config: Config): Promise<number> {
   setFlagsFromString(HEAP_GROWTH);
   const log = createLogger({ level: config.logLevel });
   const stopAsked = Promise.withResolvers<string>();
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => stopAsked.resolve(signal));
-  let platform: Platform;
+  const unwanted = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      stopAsked.resolve(signal);
+      unwanted.abort();
+    });
+  }
+  let platform: Platform | undefined;
   try {
-    platform = await startPlatform(config, log);
+    platform = await startAgain({
+      start: () => startPlatform(config, log),
+      patienceMs: config.databaseUrl === undefined ? 0 : config.databasePatienceMs,
+      unwanted: unwanted.signal,
+      log,
+    });
   } catch (error) {
     log.debug({ err: error }, 'the platform could not be started');
     process.stderr.write(`Feige could not be started: ${explain(error, config)}\n`);
     return 1;
   }
+  if (platform === undefined) return 0;
   process.stdout.write(`${welcome(config, platform)}\n`);
   const signal = await stopAsked.promise;
   log.info({ signal }, 'stopping');

@@ -9,9 +9,17 @@ import type { OperatorSettings } from '../domain/operator-settings.ts';
 import type { MessagePdu, ShortMessageFields } from '../smpp/pdu.ts';
 import { type BindMode, connectSession, type QueryResult, type Session, type SubmitResult } from '../smpp/session.ts';
 
-const RECONNECT = { baseMs: 500, maxMs: 30_000, jitter: 0.5 };
-/** A link that held this long starts with the shortest pause again. */
+/** Kannel's pause is 10 s, always: an operator that is back is not left waiting for longer. */
+const RECONNECT = { baseMs: 500, maxMs: 10_000, jitter: 0.5 };
+/** Whoever refuses a bind is asked less often. */
+const AFTER_REFUSAL = { ...RECONNECT, maxMs: 30_000 };
+/** A bound link that falls before counts like one that could not be bound, until one holds this long. */
 const STEADY_AFTER_MS = 10_000;
+
+/** Why a link is not bound, or no longer. */
+type Fall =
+  | { readonly kind: 'failed' | 'refused'; readonly reason: string }
+  | { readonly kind: 'fell'; readonly reason: string; readonly heldMs: number };
 
 export interface OperatorLinkOptions {
   /** How the link is named in logs and in a message's life: `operator/slot`. */
@@ -90,21 +98,28 @@ export class OperatorLink {
   }
 
   async #run(): Promise<void> {
+    // In a row: binds that failed, and bound links that did not hold.
     let failures = 0;
+    let falls = 0;
     while (!this.#stopping.signal.aborted) {
-      const startedMs = performance.now();
-      const reason = await this.#bindAndHold();
+      const fall = await this.#bindAndHold();
       if (this.#stopping.signal.aborted) break;
-      failures = performance.now() - startedMs > STEADY_AFTER_MS ? 0 : failures + 1;
+      if (fall.kind !== 'fell') failures += 1;
+      else {
+        // It could be bound: how long that took says nothing about the next time.
+        failures = 0;
+        falls = fall.heldMs >= STEADY_AFTER_MS ? 0 : falls + 1;
+      }
+      const { reason } = fall;
       this.#options.onChange(false, reason);
-      this.#options.log.warn({ link: this.name, reason, failures }, 'a link to an operator is down');
-      await this.#pause(backoffMs(failures, RECONNECT));
+      this.#options.log.warn({ link: this.name, reason, failures, falls }, 'a link to an operator is down');
+      await this.#pause(backoffMs(failures + falls, fall.kind === 'refused' ? AFTER_REFUSAL : RECONNECT));
     }
     this.#options.onChange(false, 'stopped');
   }
 
-  /** Binds every session of the link and resolves with the reason when one of them falls. */
-  async #bindAndHold(): Promise<string> {
+  /** Binds every session of the link and resolves when one of them falls. */
+  async #bindAndHold(): Promise<Fall> {
     const modes: readonly BindMode[] =
       this.#options.settings.bindMode === 'transceiver' ? ['transceiver'] : ['receiver', 'transmitter'];
     const closed = Promise.withResolvers<string>();
@@ -115,18 +130,20 @@ export class OperatorLink {
         continue;
       }
       this.#drop('the other session of the link could not bind');
-      return result.kind === 'refused' ? `bind refused with 0x${result.status.toString(16)}` : result.reason;
+      if (result.kind === 'failed') return result;
+      return { kind: 'refused', reason: `bind refused with 0x${result.status.toString(16)}` };
     }
     if (this.#stopping.signal.aborted) {
       this.#drop('stopped');
-      return 'stopped';
+      return { kind: 'failed', reason: 'stopped' };
     }
+    const boundAtMs = performance.now();
     this.#transmitter = this.#sessions.at(-1);
     this.#options.onChange(true, undefined);
     this.#options.log.info({ link: this.name }, 'a link to an operator is bound');
     const reason = await closed.promise;
     this.#drop(reason);
-    return reason;
+    return { kind: 'fell', reason, heldMs: performance.now() - boundAtMs };
   }
 
   #connect(mode: BindMode, closed: PromiseWithResolvers<string>): ReturnType<typeof connectSession> {

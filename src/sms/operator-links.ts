@@ -16,6 +16,8 @@ import { LINKS_KNOWN_FOR_MS, type OperatorDirectory } from './operator-directory
 import { OperatorLink } from './operator-link.ts';
 
 const ROUND_EVERY_MS = 1_000;
+/** While this node has no lease: with a new one nothing goes out before its links are bound again. */
+const ROUND_WITHOUT_LEASE_MS = 100;
 /**
  * How long after its bind is committed a link waits before it sends beside other nodes: by then all of them count it.
  */
@@ -142,7 +144,10 @@ export class OperatorLinks {
   async #round(): Promise<boolean> {
     const { database, operator, lease } = this.#options;
     const epoch = lease.epoch();
-    if (epoch === undefined) return false;
+    if (epoch === undefined) {
+      this.#rounds.soon(ROUND_WITHOUT_LEASE_MS);
+      return false;
+    }
     for (const held of this.#held) this.#mark(held);
     await this.#spare(epoch);
     if (this.#held.length >= operator.settings.links) return false;

@@ -39,6 +39,25 @@ type Opening =
   | { readonly kind: 'open'; readonly client: pg.Client }
   | { readonly kind: 'failed'; readonly cause: unknown };
 
+/** Wrong credentials, an unknown database, missing rights: no waiting mends them. */
+const REFUSED_FOR_GOOD = /^(28|3D|42)/;
+/** A connection that was lost, by its SQLSTATE, by the socket's code, or as `pg` words it. */
+const LOST = /^(08...|57P..|ECONNRESET|ECONNREFUSED|ETIMEDOUT|EPIPE)$/;
+const LOST_IN_WORDS = /^(Connection terminated|timeout expired|Query read timeout|timeout exceeded when trying)/;
+
+/** Whether what came with this fault may succeed once the database is back. */
+export function isDatabaseAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error instanceof FeigeError) {
+    return error.code === 'DATABASE_UNREACHABLE' && !REFUSED_FOR_GOOD.test(codeOf(error.cause));
+  }
+  return LOST.test(codeOf(error)) || LOST_IN_WORDS.test(error.message);
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
 interface Follower {
   readonly log: Logger;
   /** Another server took over as the primary. */
@@ -129,10 +148,10 @@ export class DatabaseHosts {
       if (!this.several) return { kind: 'open', client };
       const state = await stateOf(client);
       if (state.kind === 'writable' && state.timeline >= this.#timeline) return { kind: 'open', client };
-      await client.end();
+      client.end().catch(() => {});
       return { kind: 'failed', cause: new Error(state.kind === 'writable' ? LEFT_BEHIND : state.reason) };
     } catch (error) {
-      await client.end().catch(() => {});
+      client.end().catch(() => {});
       return { kind: 'failed', cause: error };
     }
   }

@@ -7,6 +7,10 @@ import type { FollowingClock } from '../base/clock.ts';
 import type { Database, Queryable, StageConnection, Statement } from './database.ts';
 
 const RENEW_EVERY_MS = 2_000;
+/** After a renewal that failed: the links wait for it as soon as the database is back. */
+const RETRY_AFTER_MS = 250;
+/** So short that a connection that vanished without a word is replaced twice before the lease runs out. */
+const RENEW_PATIENCE_MS = 2_500;
 const LEASE_MS = 8_000;
 /** Stop this much before the database's deadline: clocks drift, and a statement may be under way. */
 const SAFETY_MS = 500;
@@ -86,6 +90,7 @@ export class NodeLease implements EpochHolder {
   #epoch: number | undefined;
   #deadlineMs = 0;
   #timer: NodeJS.Timeout | undefined;
+  #retry: NodeJS.Timeout | undefined;
   #renewing: Promise<void> | undefined;
   #stopped = false;
 
@@ -97,7 +102,7 @@ export class NodeLease implements EpochHolder {
     alone?: boolean;
     onLost?: () => void;
   }) {
-    this.#connection = options.database.stage();
+    this.#connection = options.database.stage({ queryTimeoutMs: RENEW_PATIENCE_MS });
     this.#clock = options.clock;
     this.#name = options.name;
     this.#alone = options.alone ?? false;
@@ -116,11 +121,7 @@ export class NodeLease implements EpochHolder {
     await this.#renew();
     this.#timer = setInterval(() => {
       this.epoch();
-      this.#renewing ??= this.#renew()
-        .catch(() => {})
-        .finally(() => {
-          this.#renewing = undefined;
-        });
+      this.#renewOnce();
     }, RENEW_EVERY_MS);
   }
 
@@ -128,6 +129,7 @@ export class NodeLease implements EpochHolder {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearInterval(this.#timer);
+    clearTimeout(this.#retry);
     await this.#renewing;
     const epoch = this.#epoch;
     this.#epoch = undefined;
@@ -136,7 +138,19 @@ export class NodeLease implements EpochHolder {
     await this.#connection.stop();
   }
 
-  async #renew(): Promise<void> {
+  /** One at a time; one after which no lease is held for sure is soon followed by the next. */
+  #renewOnce(): void {
+    this.#renewing ??= this.#renew()
+      .catch(() => false)
+      .then((isHeld) => {
+        this.#renewing = undefined;
+        clearTimeout(this.#retry);
+        if (!isHeld && !this.#stopped) this.#retry = setTimeout(() => this.#renewOnce(), RETRY_AFTER_MS);
+      });
+  }
+
+  /** Whether this node has a lease by what the database said just now. */
+  async #renew(): Promise<boolean> {
     const askedMs = performance.now();
     const [clock] = await this.#connection.query<{ now_ms: number }>(READ_CLOCK, []);
     if (clock) this.#clock.follow(clock.now_ms, performance.now() - askedMs);
@@ -148,18 +162,19 @@ export class NodeLease implements EpochHolder {
     const epoch = rows[0]?.epoch;
     const isNew = held === undefined;
     if (this.#stopped && isNew && epoch !== undefined) await forgetEpoch(this.#connection, epoch);
-    if (this.#stopped) return;
+    if (this.#stopped) return false;
     // An answer that comes after the local deadline comes too late: what the epoch held was dropped meanwhile.
     if (!isNew && this.epoch() !== held) {
       await this.#connection.query(EXPIRE_LEASES, [held, null]);
-      return;
+      return false;
     }
     if (epoch === undefined) {
       this.#lose();
-      return;
+      return false;
     }
     this.#epoch = epoch;
     this.#deadlineMs = startedMs + LEASE_MS - SAFETY_MS;
+    return true;
   }
 
   #lose(): void {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, test, type TestContext } from 'node:test';
 import { FollowingClock } from '../../src/base/clock.ts';
 import { Database } from '../../src/store/database.ts';
 import { NodeLease } from '../../src/store/node-lease.ts';
 import { makePartitions } from '../../src/store/partitions.ts';
+import { FaultProxy, type Splice, type SplicedLine } from '../faults/fault-proxy.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/sms-node.ts';
 
@@ -68,3 +69,64 @@ test('nodes that start together make the partitions once', async () => {
   );
   assert.equal(partitions.length, 4);
 });
+
+test('a lease whose renewals failed is renewed as soon as the database is back', async (t) => {
+  const { proxy, database: behind } = await behindProxy(t);
+  const lease = new NodeLease({ database: behind, clock: new FollowingClock(), name: 'away' });
+  await lease.start();
+  t.after(() => lease.stop());
+  const first = await deadlineOf('away');
+  proxy.setState({ kind: 'closed' });
+  const { met } = proxy;
+  await eventually('a renewal that is refused', async () => (proxy.met > met ? true : undefined));
+  proxy.setState({ kind: 'open' });
+  const backMs = performance.now();
+  await eventually('a renewal', async () => ((await deadlineOf('away')) > first ? true : undefined));
+  const took = performance.now() - backMs;
+  assert.ok(took < 1_000, `${took} ms`);
+});
+
+test('a node keeps its lease when the connection that renews it vanishes without a word', async (t) => {
+  const vanished = new Set<SplicedLine>();
+  const lines: SplicedLine[] = [];
+  const { database: behind } = await behindProxy(t, (line) => {
+    lines.push(line);
+    return {
+      fromClient: (bytes) => (vanished.has(line) ? undefined : line.toServer(bytes)),
+      fromServer: (bytes) => (vanished.has(line) ? undefined : line.toClient(bytes)),
+    };
+  });
+  let lost = 0;
+  const onLost = (): void => {
+    lost += 1;
+  };
+  const lease = new NodeLease({ database: behind, clock: new FollowingClock(), name: 'cut off', onLost });
+  await lease.start();
+  t.after(() => lease.stop());
+  const [first, epoch] = [await deadlineOf('cut off'), lease.epoch()];
+  for (const line of lines) vanished.add(line);
+  await eventually('a renewal', async () => (lost > 0 || (await deadlineOf('cut off')) > first ? true : undefined));
+  assert.equal(lost, 0);
+  assert.equal(lease.epoch(), epoch);
+});
+
+/** Seconds, of the newest lease of this name. */
+async function deadlineOf(name: string): Promise<number> {
+  const text = 'SELECT max(extract(epoch FROM deadline))::float8 AS at FROM nodes WHERE name = $1';
+  return (await database.query<{ at: number }>({ name: 'test-deadline', text }, [name]))[0]?.at ?? 0;
+}
+
+async function behindProxy(
+  t: TestContext,
+  splice?: (line: SplicedLine) => Splice,
+): Promise<{ proxy: FaultProxy; database: Database }> {
+  const url = new URL(testDatabase.url);
+  const proxy = new FaultProxy({ host: url.hostname, port: Number(url.port) }, splice);
+  url.port = String(await proxy.listen());
+  const behind = new Database(url.href);
+  t.after(async () => {
+    await proxy.stop();
+    await behind.stop();
+  });
+  return { proxy, database: behind };
+}

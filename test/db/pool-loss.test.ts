@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Database } from '../../src/store/database.ts';
@@ -15,6 +17,8 @@ after(async () => {
 
 const ONE = { name: 'one', text: 'SELECT 1 AS n' };
 const SLEEP = { name: 'sleep', text: 'SELECT pg_sleep(60)' };
+/** The first byte of Terminate, in PostgreSQL's protocol. */
+const TERMINATE_MESSAGE = 'X'.charCodeAt(0);
 const POOL_CONNECTIONS = 8;
 const WAITING = 20;
 /** Less than what a look-up waits for a connection. */
@@ -77,6 +81,33 @@ test('an administrative transaction whose server vanished without a word is give
   await assert.rejects(vanished, /timeout/i);
   await database.stop();
   await proxy.stop();
+});
+
+test('look-ups are served although a goodbye to the server is never answered', async (t) => {
+  const url = new URL(testDatabase.url);
+  const { hostname: host, port } = url;
+  const sockets: Socket[] = [];
+  // Falls silent with the goodbye of each connection, and passes on no end.
+  const line = createServer({ allowHalfOpen: true }, (client) => {
+    const server = connect({ host, port: Number(port) });
+    sockets.push(client, server);
+    let said = false;
+    client.on('data', (bytes) => {
+      said ||= bytes[0] === TERMINATE_MESSAGE;
+      if (!said) server.write(bytes);
+    });
+    server.on('data', (bytes) => client.write(bytes));
+  }).listen(0, '127.0.0.1');
+  await once(line, 'listening');
+  url.port = String((line.address() as AddressInfo).port);
+  const database = new Database(url.href);
+  t.after(async () => {
+    line.close();
+    for (const socket of sockets) socket.destroy();
+    await database.stop();
+  });
+  const late = pause(SOON_MS, 'never', { ref: false });
+  assert.deepEqual(await Promise.race([database.query(ONE, []), late]), [{ n: 1 }]);
 });
 
 for (const kind of ['silent', 'closed'] as const) {

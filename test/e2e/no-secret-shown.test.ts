@@ -196,7 +196,7 @@ test('failures of every kind have happened', async () => {
     { DATABASE_URL: `mysql://u:${CREDENTIALS.database}@h/db` },
     { DATABASE_URL: unreachable, SECRET_KEY: `${CREDENTIALS.key}x` },
   ]) {
-    assert.equal(await run(['src/main.ts'], environment({ LOG_LEVEL: 'trace', ...env })), 1);
+    assert.equal(await run(['src/main.ts'], environment({ LOG_LEVEL: 'trace', DATABASE_PATIENCE_S: '1', ...env })), 1);
     assert.equal(await run(['src/cli/feige.ts', 'account', 'list'], environment(env)), 1);
     assert.equal(await run(['src/cli/feige.ts', 'migrate'], environment(env)), 1);
   }

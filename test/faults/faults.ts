@@ -7,6 +7,7 @@ import { randomInt } from 'node:crypto';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { pairs } from '../../src/cli/output.ts';
 import { commandOf, type Figures, figuresOf, passes } from './figures.ts';
+import { describeRecovery } from './recovery.ts';
 import { runSeed, type SeedResult } from './run-seed.ts';
 import { describeFault, drawSchedule } from './schedule.ts';
 
@@ -49,7 +50,7 @@ function printTable(figures: Figures, result: SeedResult): void {
     ['without a final state', figures.withoutFinalState],
     ['callbacks missing', figures.callbacksMissing],
     ['balance against statement', figures.balanceDifference],
-    ['slowest recovery', slowest === undefined ? 'none seen' : `${slowest.durationMs} ms (${slowest.description})`],
+    ['slowest recovery', slowest === undefined ? 'none seen' : describeRecovery(slowest)],
     ['ended in doubt', result.comparison.inDoubt],
   ];
   process.stdout.write(`${pairs(rows)}\n`);

@@ -26,7 +26,7 @@ export class PlatformNode {
     return this.#baseUrl;
   }
 
-  /** Again and again until it is up: without its database it gives up by itself. */
+  /** Again and again until it is up: without its database for long it gives up by itself. */
   async start(): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       try {

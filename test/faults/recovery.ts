@@ -16,9 +16,16 @@ export interface Recovery {
   readonly description: string;
   /** Infinity: never again. */
   readonly durationMs: number;
+  /** What was whole last. */
+  readonly waitedFor: 'node-1' | 'node-2' | 'handsets';
+  /** Earlier faults into whose recovery this one fell: it answers for theirs as well, a node's new start for instance. */
+  readonly with: readonly string[];
 }
 
-const NODES = [0, 1];
+interface Whole extends Pick<Recovery, 'waitedFor'> {
+  readonly fault: InjectedFault;
+  readonly atMs: number;
+}
 
 /** Of every fault that was not overtaken by another one, slowest first. */
 export function recoveries(
@@ -27,20 +34,45 @@ export function recoveries(
   arrivals: readonly HandsetArrival[],
 ): Recovery[] {
   const accepted = requests.filter((one) => one.planned.kind === 'message' && one.outcome?.kind === 'accepted');
-  const found: Recovery[] = [];
-  for (const fault of faults) {
-    const since = accepted.filter((one) => one.sentAtMs >= fault.healedAtMs);
-    const answered = NODES.map((node) =>
-      earliest(since.filter((one) => one.node === node).map((one) => one.endedAtMs)),
-    );
-    const arrived = earliest(arrivals.map((one) => one.atMs).filter((atMs) => atMs >= fault.healedAtMs));
-    const wholeAtMs = Math.max(...answered, arrived);
-    const isOvertaken = faults.some(
-      (other) => other !== fault && other.startedAtMs < wholeAtMs && other.healedAtMs > fault.healedAtMs,
-    );
-    if (!isOvertaken) found.push({ description: fault.description, durationMs: wholeAtMs - fault.healedAtMs });
-  }
-  return found.sort((left, right) => right.durationMs - left.durationMs);
+  const wholes = faults.map((fault) => wholeAfter(fault, accepted, arrivals));
+  return wholes
+    .filter((whole) => !wholes.some(({ fault }) => overtakes(fault, whole)))
+    .map(({ fault, atMs, waitedFor }) => ({
+      description: fault.description,
+      durationMs: atMs - fault.healedAtMs,
+      waitedFor,
+      with: wholes.filter((earlier) => overtakes(fault, earlier)).map((earlier) => earlier.fault.description),
+    }))
+    .sort((left, right) => right.durationMs - left.durationMs);
+}
+
+/** How it is told to people. */
+export function describeRecovery({ description, durationMs, waitedFor, with: others }: Recovery): string {
+  const more = others.length === 0 ? '' : `; with ${others.join('; ')}`;
+  return `${durationMs} ms (${description}; ${waitedFor} last${more})`;
+}
+
+function wholeAfter(
+  fault: InjectedFault,
+  accepted: readonly LoggedRequest[],
+  arrivals: readonly HandsetArrival[],
+): Whole {
+  const since = accepted.filter((one) => one.sentAtMs >= fault.healedAtMs);
+  const answeredBy = (node: number): number =>
+    earliest(since.filter((one) => one.node === node).map((one) => one.endedAtMs));
+  const parts = [
+    { waitedFor: 'node-1', atMs: answeredBy(0) },
+    { waitedFor: 'node-2', atMs: answeredBy(1) },
+    {
+      waitedFor: 'handsets',
+      atMs: earliest(arrivals.map((one) => one.atMs).filter((atMs) => atMs >= fault.healedAtMs)),
+    },
+  ] as const;
+  return { fault, ...parts.reduce((last, part) => (part.atMs > last.atMs ? part : last)) };
+}
+
+function overtakes(later: InjectedFault, { fault, atMs }: Whole): boolean {
+  return later !== fault && later.startedAtMs < atMs && later.healedAtMs > fault.healedAtMs;
 }
 
 function earliest(times: readonly number[]): number {

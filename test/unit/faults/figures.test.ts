@@ -37,7 +37,7 @@ const comparison = {
   inDoubt: 0,
   findings: [],
 };
-const recoveries = [{ description: 'node-1: kill -9', durationMs: 900 }];
+const recoveries = [{ description: 'node-1: kill -9', durationMs: 900, waitedFor: 'node-1' as const, with: [] }];
 const good = figuresOf({ seed: 7 }, { comparison, faults: 3, deliveredTwiceBound: 2, recoveries });
 const fine = { unexpectedEnds: [] };
 
@@ -59,7 +59,9 @@ test('a run passes until one of the figures that must be 0 is not', () => {
 
 test('a run fails with more doubles than the bound, a recovery that never came, or a process that ended', () => {
   assert.ok(!passes({ ...good, deliveredTwice: 3 }, fine));
-  const never = [{ description: 'node-1: kill -9', durationMs: Number.POSITIVE_INFINITY }];
+  const never = [
+    { description: 'node-1: kill -9', durationMs: Number.POSITIVE_INFINITY, waitedFor: 'node-1' as const, with: [] },
+  ];
   assert.ok(
     !passes(figuresOf({ seed: 7 }, { comparison, faults: 3, deliveredTwiceBound: 2, recoveries: never }), fine),
   );

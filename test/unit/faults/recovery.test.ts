@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { recoveries } from '../../faults/recovery.ts';
+import { describeRecovery, recoveries } from '../../faults/recovery.ts';
 import type { LoggedRequest } from '../../faults/request-log.ts';
 import { planMessage } from '../../faults/request-plan.ts';
 
@@ -18,7 +18,9 @@ test('whole again is when both nodes answer what was sent since, and something a
     { serial: 3, segment: 1, atMs: 2_450 },
     { serial: 2, segment: 1, atMs: 2_500 },
   ];
-  assert.deepEqual(recoveries([FAULT], REQUESTS, arrivals), [{ description: 'a fault', durationMs: 450 }]);
+  assert.deepEqual(recoveries([FAULT], REQUESTS, arrivals), [
+    { description: 'a fault', durationMs: 450, waitedFor: 'handsets', with: [] },
+  ]);
 });
 
 test('a fault after which nothing arrives any more never recovers', () => {
@@ -31,5 +33,12 @@ test('a recovery into which another fault falls is judged with that one', () => 
   const arrivals = [{ serial: 3, segment: 1, atMs: 2_450 }];
   const later = [...REQUESTS, accepted(4, 0, 2_260, 2_270), accepted(5, 1, 2_260, 2_280)];
   const found = recoveries([FAULT, next], later, [...arrivals, { serial: 4, segment: 1, atMs: 2_400 }]);
-  assert.deepEqual(found, [{ description: 'the next', durationMs: 150 }]);
+  assert.deepEqual(found, [{ description: 'the next', durationMs: 150, waitedFor: 'handsets', with: ['a fault'] }]);
+});
+
+test('a recovery tells which node it waited for, and of which earlier faults it is that as well', () => {
+  const killed = { description: 'node-1: kill -9', startedAtMs: 100, healedAtMs: 200 };
+  const arrivals = [{ serial: 3, segment: 1, atMs: 2_010 }];
+  const [found] = recoveries([killed, FAULT], [accepted(2, 0, 2_050, 9_000), accepted(3, 1, 2_060, 2_300)], arrivals);
+  assert.equal(found && describeRecovery(found), '7000 ms (a fault; node-1 last; with node-1: kill -9)');
 });
