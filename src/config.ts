@@ -137,7 +137,10 @@ const DAY_SECONDS = 86_400;
 /** One host, or several with commas; a socket directory comes as ?host=. Whether it answers is seen when connecting. */
 const DATABASE_URL_SHAPE = /^postgres(?:ql)?:\/\/(?:[^@/\s]+@)?(?:[^,/\s?@]+(?:,[^,/\s?@]+)*)?\/[^/\s?]+(?:\?\S*)?$/;
 
-/** Reads and checks `env`; unknown variables are not looked at. Of the disk it sees whether the TLS files are there, and reads that of the keys. */
+/**
+ * Reads and checks `env` and ignores unknown variables. On disk it checks that the TLS files exist and reads the key
+ * file.
+ */
 export function loadConfig(env: NodeJS.ProcessEnv = process.env): LoadedConfig {
   const reader: Reader = new VariableReader(env, CONFIG_DEFAULTS);
   const databaseUrl = readDatabaseUrl(reader);

@@ -10,12 +10,16 @@ import { type Platform, startPlatform } from './platform.ts';
 import { startAgain } from './start-again.ts';
 import { welcome } from './welcome.ts';
 
-/** SIGTERM to exit takes at most 10 s beside STOP_DELAY_S; past this the process goes, and PostgreSQL recovers by itself. */
+/**
+ * SIGTERM to exit takes at most 10 s beside STOP_DELAY_S; past this the process goes, and PostgreSQL recovers by
+ * itself.
+ */
 const STOP_WITHIN_MS = 9_500;
 
 /**
- * The heap may double before it is collected. What lives some 100 ms, as requests under way do, outlives the young
- * generation; V8's own choice let 130 MiB of it lie there dead, and gained no speed by it (docs/decisions/0005).
+ * The heap may double before it is collected. Requests under way live some 100 ms, long enough to outlive the young
+ * generation; V8's own setting let 130 MiB of them lie dead in the old one, with no gain in speed
+ * (docs/decisions/0005).
  */
 const HEAP_GROWTH = '--heap-growing-percent=100';
 
@@ -53,7 +57,7 @@ export async function serve(config: Config): Promise<number> {
   return inTime ? 0 : 1;
 }
 
-/** One sentence for whoever sits in front of it; LOG_LEVEL=debug tells the rest. */
+/** One sentence for the person who started it; LOG_LEVEL=debug tells the rest. */
 function explain(error: unknown, config: Config): string {
   if (!(error instanceof Error)) return String(error);
   if (!('code' in error) || error.code !== 'EADDRINUSE' || !('port' in error)) {

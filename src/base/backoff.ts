@@ -1,4 +1,7 @@
-/** How long to wait before trying again: exponential growth up to a bound, spread by jitter so that clients do not return in step. */
+/**
+ * How long to wait before trying again: exponential growth up to a bound, spread by jitter so that clients do not
+ * return in step.
+ */
 export interface BackoffPolicy {
   /** Ceiling of the first pause. */
   baseMs: number;

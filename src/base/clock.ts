@@ -15,8 +15,9 @@ export class FollowingClock implements Clock {
   }
 
   /**
-   * Adopts the database's reading, which was taken at some moment of the round trip that ends now. A clock that agrees
-   * with one of these moments is left alone: a process that was stopped in between would set itself back by half of that.
+   * Adopts the database's reading, which was taken at some moment of the round trip that ends now. If the clock agrees
+   * with any of those moments, it is left alone: a process that was stopped during the round trip would otherwise set
+   * its clock back by half of the pause.
    */
   follow(databaseNowMs: number, roundTripMs: number): void {
     const now = this.now();

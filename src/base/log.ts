@@ -42,7 +42,7 @@ export function createLogger(options: { level: LogLevel; destination?: Destinati
   return options.destination === undefined ? pino(settings) : pino(settings, options.destination);
 }
 
-/** What a line says of an error. PostgreSQL's errors also carry the row that failed: that stays out. */
+/** What a line says about an error. PostgreSQL's errors also carry the row that failed, which is left out. */
 function describeError(error: unknown): unknown {
   if (!(error instanceof Error)) return String(error);
   return {

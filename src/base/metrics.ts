@@ -53,7 +53,7 @@ export class Tallies<Label extends string> {
 
 /** Asked when /metrics is read; may reject. */
 export interface DatabaseGauges {
-  /** Messages waiting; asked for rarely. */
+  /** Messages waiting; expensive, so it is asked for rarely. */
   depths(): Promise<readonly { readonly operator: string; readonly depth: number }[]>;
   headAges(): Promise<readonly { readonly operator: string; readonly headAgeSeconds: number }[]>;
   msgidsLeft(): Promise<number>;

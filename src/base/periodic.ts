@@ -1,7 +1,7 @@
 /**
- * Work that is done again and again: soon while there is more of it, at a slower pace when there is none. A run
- * that fails is tried again after a second or more; of failures that go on only one in ten seconds is reported, since
- * all work fails at once when the database is away. Runs never overlap.
+ * Runs work again and again: at once while there is more of it, at a slower pace otherwise. A run that fails is tried
+ * again after a second or more. While failures last, one is reported every ten seconds, since all work fails at once
+ * when the database is away. Runs never overlap.
  */
 const RETRY_AFTER_MS = 1_000;
 const REPORT_EVERY_MS = 10_000;
@@ -36,7 +36,7 @@ export class Periodic {
     this.#schedule(0);
   }
 
-  /** A run that begins from now on comes within so long; after a failure it comes no sooner than without this. */
+  /** Asks for a run to begin within this time from now. After a failure this makes it come no sooner. */
   soon(withinMs: number): void {
     const wantedAtMs = performance.now() + withinMs;
     if (this.#isRunning) this.#wantedAtMs ??= wantedAtMs;

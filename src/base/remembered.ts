@@ -1,7 +1,6 @@
 /**
- * An answer that costs much to have and may be some seconds old. Whoever asks for it takes no more than one part in a
- * hundred of the time: after a question that took so long, a hundred times that long is answered from memory, and five
- * seconds at least. So is a failure.
+ * Remembers an expensive answer that may be some seconds old. Finding it takes at most a hundredth of the time: after
+ * it took t, it is answered from memory for 100 t, and for five seconds at least. A failure is remembered the same way.
  */
 const LEAST_REST_MS = 5_000;
 const REST_FOR_EACH_MS = 100;

@@ -1,7 +1,7 @@
 /**
- * Texts that have to be read again and may not lie about in the clear: sealed with AES-256-GCM under keys that come
- * from outside of the database. A sealed text names its key, so that keys can be changed, and opens only in the place
- * that it was sealed for. Knows neither where keys come from nor where sealed texts lie (docs/decisions/0004).
+ * Encrypts texts that Feige must be able to read again, such as operators' passwords, with AES-256-GCM under keys that
+ * are kept outside of the database. A sealed text names its key, so that keys can be changed, and opens only in the
+ * place it was sealed for. Knows neither where keys come from nor where sealed texts are stored (docs/decisions/0004).
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 
@@ -50,7 +50,7 @@ export class SecretKeys {
     });
   }
 
-  /** Of the key that seals; says nothing about the key itself. Undefined: there is no key. */
+  /** The id of the key that seals, which reveals nothing of the key. Undefined: there is no key. */
   get currentId(): string | undefined {
     return this.#keys[0]?.id;
   }

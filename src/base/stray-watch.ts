@@ -1,10 +1,11 @@
 /**
- * When a stage has to ask the database for rows that are claimed in its name and that it does not know of: after a
- * statement whose outcome was lost, at once and once more. Never while somebody else's statement may be claiming for the
- * stage, since what is claimed and not handed over yet would look like a stray.
+ * Decides when a stage has to look for strays: rows that are claimed in its name without its knowing. They can exist
+ * after the outcome of a claiming statement was lost, so the stage looks at once and once more later. It never looks
+ * while another statement may be claiming for it, since rows that are claimed and not yet handed over would look like
+ * strays.
  */
 
-/** After a lost statement, how long the database may take to let go of it. */
+/** How long the database may still be at work on a statement whose connection was lost. */
 const AGAIN_AFTER_MS = 30_000;
 
 export class StrayWatch {
@@ -17,7 +18,9 @@ export class StrayWatch {
     this.#againAfterMs = againAfterMs;
   }
 
-  /** A statement that claims for the stage is about to start; false: it must not. Each true is followed by one `handedOver`. */
+  /**
+   * Asks to start a statement that claims for the stage; false: it must not start. After true, call `handedOver` once.
+   */
   beginHandOver(): boolean {
     if (this.#isTime()) return false;
     this.#handOvers += 1;

@@ -1,6 +1,6 @@
 /**
- * TLS towards operators and trunks: which certificate is accepted, and in one line why one was not. The name that it has
- * to carry is the configured one, else the host that is connected to; nothing here leaves a certificate unchecked.
+ * TLS towards operators and trunks: which certificate is accepted, and in one line why one was not. The name that it
+ * has to carry is the configured one, else the host that is connected to; nothing here leaves a certificate unchecked.
  */
 import { isIP } from 'node:net';
 import { type ConnectionOptions, checkServerIdentity } from 'node:tls';

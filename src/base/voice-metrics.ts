@@ -1,4 +1,6 @@
-/** What Prometheus can ask about calls: those that wait, asked of the database, and how evenly sound leaves this node. */
+/**
+ * What Prometheus can ask about calls: those that wait, asked of the database, and how evenly sound leaves this node.
+ */
 import { Gauge, type Registry } from 'prom-client';
 import { Remembered } from './remembered.ts';
 

@@ -1,7 +1,7 @@
 /**
- * The delivery stage: claims callbacks that are due, asks the customers' servers, settles. A callback ends with
- * an answer of 200 or is given up 24 h after it was owed (design, promise 7). A slow or silent host never holds
- * up another: what it can't take is parked in its own lane. Repeats are possible, losses are not.
+ * The delivery stage: claims callbacks that are due, calls the customers' servers and records the results. A callback
+ * is done when it is answered with 200, and given up 24 h after it was owed (design, promise 7). A slow or silent host
+ * never delays another: callbacks that it can't take are parked in its own lane. Repeats are possible, losses are not.
  */
 import { backoffMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
@@ -28,12 +28,12 @@ import { SettleAttempts } from './settle-attempts.ts';
 const TIMEOUT_MS = 10_000;
 const POLL_BUSY_MS = 50;
 const POLL_IDLE_MS = 250;
-/** Between claims that a hint asked for, so that a flood of hints makes batches. */
+/** Least pause between claims that hints ask for, so that a flood of hints makes batches. */
 const HINT_SPACING_MS = 10;
-/** When a parked lane gave as much as was asked for. */
+/** Pause after a parked lane gave as much as was asked for. */
 const POLL_FULL_MS = 10;
 const CLAIM_ROWS = 250;
-/** Waiting in memory; beyond it callbacks are left to be claimed. */
+/** Callbacks waiting in memory; beyond this they are left to be claimed. */
 const MAX_HANDED_OVER = 2_000;
 const REVIEW_MS = 250;
 /** Hosts with parked callbacks that one review looks at. */
@@ -55,8 +55,9 @@ export interface CallbackDeliveryOptions {
   readonly lease: EpochHolder;
   readonly log: Logger;
   readonly metrics?: CallbackMetrics;
-  /** Attempts under way in all, and to one host. */
+  /** Most attempts under way in all. */
   readonly concurrency: number;
+  /** Most attempts under way to one host. */
   readonly concurrencyPerHost: number;
   readonly timeoutMs?: number;
 }
@@ -71,10 +72,10 @@ export class CallbackDelivery {
   readonly #lanes: HostLanes<Claimed>;
   readonly #settle: SettleAttempts;
   readonly #underWay = new Set<Attempt<Claimed>>();
-  /** Every claim of this epoch that is waiting, under way or not yet written. */
+  /** Every claim of this epoch that waits, is under way, or is not yet recorded. */
   readonly #held = new Set<number>();
   readonly #strays = new StrayWatch();
-  /** Handed over and found no room: parked with the next round, since a connection does one thing at a time. */
+  /** Handed over without finding room: the next round parks them, since a connection runs one statement at a time. */
   readonly #excess: Claimed[] = [];
   #epoch: number | undefined;
   #reviewedMs = 0;
@@ -92,7 +93,8 @@ export class CallbackDelivery {
   constructor(options: CallbackDeliveryOptions) {
     this.#options = options;
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
-    // What a dying server forgets of these is done again, and a callback may come twice; the acceptance need not wait for their flushes.
+    // If a dying server forgets some of these commits, they are done again, and a callback may come twice. In return
+    // the acceptance need not wait for their flushes.
     this.#claims = options.database.stage({ mayForget: true });
     this.#settles = options.database.stage({ mayForget: true });
     this.#lanes = new HostLanes(options);
@@ -130,7 +132,7 @@ export class CallbackDelivery {
       fullHosts: this.#lanes.fullHosts(),
       take: (callbacks) => {
         this.#strays.handedOver();
-        // Of an epoch that ended meanwhile they belong to whoever takes it over.
+        // If the epoch has ended meanwhile, they belong to whoever takes it over.
         if (this.#epoch === epoch && this.#options.lease.epoch() === epoch) this.#takeOver(callbacks, epoch);
       },
       lost: () => {

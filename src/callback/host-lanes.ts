@@ -1,7 +1,7 @@
 /**
- * Who is called back next, in memory: a short lane for each host, served in turn, so that no host waits for
- * another. A host proves itself by answering quickly; hosts that have not, or no longer do, share one half of
- * the places among them. What a host can't take soon is not kept here: its lane refuses it.
+ * Decides which callback is sent next: a short lane in memory for each host, served in turn, so that no host waits for
+ * another. A host is proven while it answers quickly; all other hosts together share half of the places. A lane refuses
+ * callbacks that its host can't take soon.
  */
 export interface Lanable {
   readonly host: string;
@@ -40,16 +40,16 @@ interface Lane<Row> {
 }
 
 const FIRST_LIMIT = 4;
-/** A host whose answers take longer has to share. */
+/** A host whose answers take longer is not proven. */
 const SLOW_MS = 500;
 const LATENCY_WEIGHT = 0.2;
-/** A lane holds no more than its host takes in this time; one that has proven itself, as much as comes in a burst. */
+/** A lane holds no more than its host takes in this time; the lane of a proven host also takes a burst. */
 const LANE_AHEAD_MS = 250;
 const PROVEN_AHEAD_MS = 1_000;
 const MAX_LANE = 500;
 /** Rows waiting for all hosts that have not proven themselves. */
 const MAX_UNPROVEN_WAITING = 500;
-/** Of what is free there, one host may have this part. */
+/** The part of what is free there that one host may take. */
 const UNPROVEN_SHARE = 0.25;
 /** Fewer waiting rows of proven hosts than this: time to claim more. */
 const LOW_WATER = 250;
@@ -198,7 +198,7 @@ export class HostLanes<Row extends Lanable> {
     this.abandon(attempt);
   }
 
-  /** The attempt was not made after all: its place is free. */
+  /** The attempt was not made after all; frees its place. */
   abandon(attempt: Attempt<Row>): void {
     const lane = this.#lane(attempt.row.host);
     if (!lane.running.delete(attempt)) return;
@@ -218,7 +218,7 @@ export class HostLanes<Row extends Lanable> {
     return (this.#lanes.get(host)?.failures ?? 0) >= DOWN_AFTER_FAILURES;
   }
 
-  /** Looks at every host again (call it some times a second); gives the rows its lane can no longer hold. */
+  /** Reviews every host (call it a few times a second); gives the rows that lanes can no longer hold. */
   review(): Row[] {
     const excess: Row[] = [];
     for (const lane of this.#lanes.values()) {

@@ -1,6 +1,6 @@
 /**
- * Writes down how attempts ended, many in one statement. While the database is away nothing is lost and nothing
- * goes on: the batch is tried until it is written or the stage gives up at its stop.
+ * Records how attempts ended, many in one statement. While the database is away nothing is lost, and nothing further is
+ * recorded: the batch is tried until it is written, or until the stage gives up when it stops.
  */
 import { backoffMs } from '../base/backoff.ts';
 import { GroupCommit } from '../base/group-commit.ts';
@@ -14,7 +14,7 @@ type Record<Row> = (db: Queryable, rows: readonly Row[], withEvents: boolean) =>
 
 const LINGER_MS = 50;
 const MAX_BATCH = 500;
-/** Settled in memory but not on disk; the stage starts no attempt above half of it. */
+/** Attempts that ended but are not recorded yet; above half of this the stage starts no further attempt. */
 const MAX_UNWRITTEN = 10_000;
 const RETRY = { baseMs: 50, maxMs: 2_000 };
 
@@ -25,7 +25,7 @@ export class SettleAttempts {
   readonly #batches: GroupCommit<Settlement, undefined>;
   #abandoned = false;
 
-  /** `forgotten` is told of every settlement that needs nothing more from here, and whether it was written. */
+  /** `forgotten` is called for every settlement that is done with here, with whether it was written. */
   constructor(options: {
     db: Queryable;
     log: Logger;
@@ -45,7 +45,7 @@ export class SettleAttempts {
     });
   }
 
-  /** False: so much is unwritten that no further attempt should be made. */
+  /** False: so many results are unwritten that no further attempt should be made. */
   hasRoom(): boolean {
     return this.#batches.waiting < MAX_UNWRITTEN / 2;
   }

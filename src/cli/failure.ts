@@ -1,4 +1,4 @@
-/** Expected ends of a command: a sentence for standard error and the exit code, without a stack; and what is amiss. */
+/** The expected failures of a command: a sentence for standard error and an exit code, without a stack. */
 
 /** What was asked for could not be done. */
 export const EXIT_FAILED = 1;
@@ -15,7 +15,7 @@ export class CommandFailure extends Error {
   }
 }
 
-/** What people are shown of operators or trunks, and below it which of them can't be used for want of their password. */
+/** Text that lists operators or trunks, followed by those that can't be used because their password can't be read. */
 export function withProblems(
   shown: readonly { name: string; passwordProblem?: string }[],
   describe: () => string,

@@ -35,8 +35,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-// Arguments are shown to everybody on the machine for as long as the process lives; a title takes their place. The
-// first moments of Node itself remain, and npm's own processes: hence --password-stdin.
+// Everybody on the machine can see a process's arguments, so a title replaces them. They can still be seen while Node
+// starts, and in npm's own processes: hence --password-stdin.
 if (process.argv.some((argument) => argument.startsWith('--password'))) process.title = 'feige';
 
 try {

@@ -16,7 +16,9 @@ export function print(options: JsonOption, data: unknown, text: () => string): v
   process.stdout.write(`${output}\n`);
 }
 
-/** JSON leaves DEL and the C1 controls as they are, and terminals obey those: U+009B begins a command like ESC [ does. */
+/**
+ * JSON leaves DEL and the C1 controls as they are, and terminals obey those: U+009B begins a command like ESC [ does.
+ */
 export function jsonText(data: unknown): string {
   return JSON.stringify(data, null, 2).replace(CONTROL_OF_JSON, escaped);
 }

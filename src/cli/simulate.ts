@@ -1,4 +1,6 @@
-/** `feige simulate`: the simulated operator, and the telephones if asked for, as a process of their own until a signal. */
+/**
+ * `feige simulate`: the simulated operator, and the telephones if asked for, as a process of their own until a signal.
+ */
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';

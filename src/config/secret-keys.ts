@@ -1,4 +1,7 @@
-/** The keys of what is sealed in the database, from the environment or from a file that it names. Values are never repeated. */
+/**
+ * The keys of what is sealed in the database, from the environment or from a file that it names. Values are never
+ * repeated.
+ */
 import { readFileSync } from 'node:fs';
 import { parseSecretKey } from '../base/secret-keys.ts';
 import type { VariableReader } from './variable-reader.ts';

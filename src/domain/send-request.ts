@@ -1,7 +1,7 @@
 /**
- * The part of a send request's checks that needs nothing but the request (spec/README point 17), in the contract's
- * order: the first thing wrong is the answer. Credentials and addresses come before it; points, and whether the drurl
- * answers or points somewhere forbidden, after it.
+ * The checks of a send request that need nothing but the request (spec/README point 17), in the contract's order: the
+ * first thing wrong is the answer. Credentials and client addresses are checked before; points, and where the drurl
+ * leads and whether it answers, after.
  */
 import { type Encoding, MAX_SEGMENTS, measure } from '../gsm/segments.ts';
 import type { Code } from './codes.ts';

@@ -1,7 +1,7 @@
 /**
- * Settings that a schema describes field by field, of operators and of trunks alike: what a form or a command line needs
- * to know of them, and input of any kind made complete or judged. Values are never repeated in a mistake, since one
- * of them is a password.
+ * Settings that a schema describes field by field, of operators and of trunks alike: what a form or a command line
+ * needs to know of them, and input of any kind made complete or judged. Values are never repeated in a mistake, since
+ * one of them is a password.
  */
 import type { TObject } from 'typebox';
 import { Value } from 'typebox/value';

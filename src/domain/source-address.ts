@@ -1,6 +1,7 @@
 /**
- * What a message shows as its sender to an operator (SMPP 3.4 §5.2.5, §5.2.6). An account's own address says by its form
- * what type of number it is: the operator's setting describes the operator's address, and would call a name a number.
+ * What a message shows as its sender to an operator (SMPP 3.4 §5.2.5, §5.2.6). An account's own address says by its
+ * form what type of number it is: the operator's setting describes the operator's address, and would call a name a
+ * number.
  */
 import type { OperatorSettings } from './operator-settings.ts';
 

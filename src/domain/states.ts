@@ -125,8 +125,8 @@ const MEANING_OF_COMMAND_STATUS: ReadonlyMap<number, RefusalMeaning> = new Map([
 
 /**
  * The meaning of a submit_sm_resp's command_status other than 0, an operator's own table (its `statusOverrides`)
- * first. A code in neither is OTERROR: it says neither that the recipient nor that the text is at fault, and to try it again without knowing that
- * it is temporary would only repeat it until the message expires. The customer is told and refunded at once.
+ * first. A code in neither is OTERROR: it blames neither the recipient nor the text, and if it is not known to be
+ * temporary, trying again would only repeat it until the message expires. The customer is told and refunded at once.
  */
 export function stateOfCommandStatus(
   commandStatus: number,

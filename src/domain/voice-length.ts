@@ -1,7 +1,7 @@
 /**
- * How long a call will talk at the most, judged from the request alone: the reservation of points is made from it
- * before any speech is (point 30). Meant to be too long rather than too short; a call that takes longer still costs
- * no more than was reserved.
+ * An upper bound of how long a call will talk, judged from the request alone: points are reserved by it before any
+ * speech is made (point 30). It is rather too long than too short; a call that takes longer still costs no more than
+ * was reserved.
  */
 import { spokenText } from './spoken-text.ts';
 import type { Replay } from './voice-request.ts';

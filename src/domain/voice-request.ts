@@ -1,6 +1,6 @@
 /**
- * The part of send_voice's checks that needs nothing but the request (points 26 to 29), in the decided order: the
- * first thing wrong is the answer. Credentials come before it; points, and what the voice_url leads to, after it.
+ * The checks of send_voice that need nothing but the request (points 26 to 29), in the decided order: the first thing
+ * wrong is the answer. Credentials are checked before; points, and the file that the voice_url leads to, after.
  */
 import type { Msisdn } from './phone-number.ts';
 import { undoDoubleEncodedUrl } from './text.ts';
@@ -101,7 +101,9 @@ function readSpeech(parameters: VoiceParameters): NonNullable<ValidVoice['speech
   return { voice: voice as Voice, speed, volume };
 }
 
-/** `fallback` where there is none; undefined where it is no whole number in the range. A `+` may have become a blank. */
+/**
+ * `fallback` where there is none; undefined where it is no whole number in the range. A `+` may have become a blank.
+ */
 function integer(text: string | undefined, least: number, most: number, fallback: number): number | undefined {
   const trimmed = text?.trim() ?? '';
   if (trimmed === '') return fallback;

@@ -24,7 +24,9 @@ const MAX_POINTS = 1_000;
 const MAX_UNIT_SECONDS = 3_600;
 const ENTRY = /^(\*|\d{1,15})=(\d{1,4})\/(\d{1,4})$/;
 
-/** Reads `prefix=points/seconds` entries, separated by commas; `*` stands for every other number and has to be there. */
+/**
+ * Reads `prefix=points/seconds` entries, separated by commas; `*` stands for every other number and has to be there.
+ */
 export function parseVoicePrices(config: string): TariffTable | { error: string } {
   const byPrefix = new Map<string, Tariff>();
   for (const entry of config.split(',').map((part) => part.trim())) {

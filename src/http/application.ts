@@ -32,7 +32,7 @@ export type RequestHandler = (request: IncomingMessage, response: ServerResponse
 /** What the routes ask of the server that they are mounted on, and tell it. */
 export interface ServerHooks {
   isStopping: () => boolean;
-  /** A client got in on this connection. */
+  /** A client was verified on this connection. */
   onVerified: (connection: Socket) => void;
 }
 

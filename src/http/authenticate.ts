@@ -1,20 +1,20 @@
 /**
  * Who asks, and whether they may: 00010, 00011, 00012, 00040, 00041, 00030, in this order (spec README point 17).
  *
- * A credential that was verified once is remembered and answered without a hash, from any address, whatever else
- * goes on. Everything else is a guess. These are the rules for guesses:
- * - An account that does not exist is answered 00011 without a hash.
- * - A new guess takes a token of its account-and-address pair and one of its address (IPv6: its /64); it gets them
- *   back when it was right. Without a token it is not looked at: 00012, and only after a pause. So a client that
- *   shares an address with a guesser, and was never verified, gets in when a token has come back; the account's
- *   clients on other addresses are not touched at all, and from their first success on neither is this one.
- * - A guess known to be wrong costs no token, so a client with an old password does not lock out its neighbours; when
- *   it goes on and on its answers pause. Unknown accounts likewise; and from however many addresses they come, only so
- *   many a second are answered without a pause.
- * - Two hashes run at once (one, on two processors or fewer), accounts take turns, and what waits is bounded: beyond
- *   it 99998, which is no judgement, and after a pause as well.
- * - Answers that pause leave one after the other (refusal-line.ts), so guessers cannot keep the process busy with
- *   refusals: answered at once over 1,500 connections they took all of its time.
+ * A credential that was verified once is remembered and accepted without a hash, from any address, however many guesses
+ * come in. Everything else is a guess. These are the rules for guesses:
+ * - A guess at an account that does not exist is answered with 00011, without a hash.
+ * - A new guess takes one token from its account-and-address pair and one from its address (IPv6: its /64), and gets
+ *   them back if it was right. Without a token it is not checked, and is answered with 00012 after a pause. So a client
+ *   that was never verified and shares its address with a guesser gets in once a token has come back. Clients of the same
+ *   account at other addresses are not affected at all, and neither is this one after its first success.
+ * - A guess already known to be wrong costs no token, so a client with an old password does not lock out its neighbours;
+ *   if it keeps repeating it, its answers are delayed. Unknown accounts likewise; in addition only so many of them a
+ *   second, from all addresses together, are answered without a pause.
+ * - At most two hashes run at once (one, on two processors or fewer). Accounts take turns, and the number of waiting
+ *   guesses is bounded; beyond it the answer is 99998, which is no judgement, also after a pause.
+ * - Delayed answers leave one after the other (refusal-line.ts), so that guessers can't keep the process busy with
+ *   refusals: when they were answered at once over 1,500 connections, they took all of its time.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
@@ -74,7 +74,10 @@ export class Authenticator {
     this.#refusals = new RefusalLine(services.pauseMs);
   }
 
-  /** At once for an account in memory whose credential was verified, else by a promise. Never rejects but for faults. */
+  /**
+   * Answers at once for an account in memory whose credential was verified, else by a promise, which rejects only for
+   * faults.
+   */
   authenticate(
     username: string | undefined,
     password: string | undefined,

@@ -1,6 +1,6 @@
 /**
- * Whose request it is: the socket's peer, or, when that is a proxy of the configuration, the last address in
- * X-Forwarded-For that is no such proxy. A header from anybody else is never believed.
+ * The client's address: the socket's peer or, if that is a trusted proxy, the last address in X-Forwarded-For that is
+ * not one. The header is never believed when it comes from anybody else.
  */
 import type { IncomingMessage } from 'node:http';
 import ipaddr from 'ipaddr.js';

@@ -1,16 +1,19 @@
 /**
- * How many connections a listener takes, so that clients never use up the process's file descriptors: a part of them
- * stays for the database, operators, callbacks and calls, whatever comes from outside.
+ * How many connections a listener accepts. Some of the process's file descriptors are kept back for the database,
+ * operators, callbacks and calls, so that clients can never use them up.
  */
 import { readFileSync } from 'node:fs';
 
 export const MAX_CONNECTIONS = 10_000;
-/** What the rest takes at its busiest: 500 calls with a port each, 256 callbacks, SIP peers, operators, the database. */
+/**
+ * What everything else needs at its busiest: 500 calls with a port each, 256 callbacks, SIP peers, operators, the
+ * database.
+ */
 const RESERVED_FILES = 1_000;
 /** With fewer files in all, clients get half: better few of them than none. */
 const LEAST_SHARE = 0.5;
 const MIN_CONNECTIONS = 16;
-/** So far below what it could be that somebody should know. */
+/** Below this, a start warns whoever runs the platform. */
 const WORTH_A_WARNING = MAX_CONNECTIONS / 2;
 
 /** `max open files`, as getrlimit(2) tells the soft one. Node raises it to the hard one when it starts. */

@@ -1,7 +1,7 @@
 /**
- * Credentials whose hash was computed already, so that it is paid once. They are kept as HMAC-SHA256 under a key that
- * lives and dies with the process, and count only as long as the account's stored hash is the one they were compared
- * with: a change of password forgets them.
+ * Remembers credentials that were already verified, so that each costs one password hash. They are kept as HMAC-SHA256
+ * under a key that exists only in this process, and are valid only while the account's stored hash is the one they were
+ * compared with: a change of password makes them invalid.
  */
 import { hash, randomBytes } from 'node:crypto';
 import { RecentMap } from './recent-map.ts';

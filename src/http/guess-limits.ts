@@ -1,4 +1,7 @@
-/** Token buckets by key, bounded in number: how often somebody may try something that costs or tells something. */
+/**
+ * Token buckets by key, bounded in number: they limit how often a client may try what is expensive or reveals
+ * something.
+ */
 import { RecentMap } from './recent-map.ts';
 
 interface Bucket {

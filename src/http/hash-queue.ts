@@ -1,10 +1,12 @@
 /**
- * Password hashes wait here: at most two run at once, accounts take turns, and what waits is bounded for each account
- * and in all, so that a flood of guesses at one account delays the others by no more than their turns.
+ * Runs password hashes: at most two at once, accounts taking turns. How many may wait is bounded for each account and
+ * in all, so that a flood of guesses at one account delays the others only by its turns.
  */
 const MAX_RUNNING = 2;
 const MAX_WAITING = 512;
-/** An account's clients know its password, or the one before; all guesses that one address may try at once find room. */
+/**
+ * Few are needed, since an account's clients know its password or the one before; one address's burst of guesses fits.
+ */
 const MAX_WAITING_OF_ACCOUNT = 10;
 
 type Job = () => Promise<void>;

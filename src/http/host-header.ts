@@ -1,6 +1,6 @@
 /**
- * RFC 9112 §3.2: a request with more than one Host line is answered 400. Node's parser takes it and keeps the first, and
- * a proxy before it may have gone by the other.
+ * RFC 9112 §3.2: a request with more than one Host line is answered 400. Node's parser takes it and keeps the first,
+ * and a proxy before it may have gone by the other.
  */
 import type { IncomingMessage } from 'node:http';
 

@@ -1,7 +1,7 @@
 /**
- * The fields of a multipart/form-data body (RFC 7578) as raw bytes, whatever charset a part claims: which encoding a
- * text is in is decided elsewhere. Uploaded files are skipped. A body that breaks off gives the fields before that; what
- * comes after the bound on parts is cut off before anything looks at it.
+ * Reads the fields of a multipart/form-data body (RFC 7578) as raw bytes, whatever charset a part claims: the encoding
+ * of a text is decided elsewhere. Uploaded files are skipped. A body that breaks off gives the fields up to there;
+ * parts beyond the bound are cut off before anything reads them.
  */
 import { Busboy, type BusboyHeaders } from '@fastify/busboy';
 

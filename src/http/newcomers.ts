@@ -1,8 +1,8 @@
 /**
- * Connections from addresses from which nobody has got in yet wait here until something is asked on them, and then for
- * their turn. Somebody who has 1,500 connections ask at once, to guess passwords or for anything else, would otherwise
- * have all of it read and handled in one go, and everybody else would wait for the end of it. Silence costs nothing
- * and holds nobody up. From the first verified request on, the connections of an address do not wait any more.
+ * Paces connections from addresses at which no client was verified yet. They wait here until something is asked on
+ * them, and then for their turn. Otherwise someone who has 1,500 connections ask at once, to guess passwords for
+ * example, would have all of it read and handled in one go while everybody else waits. Silent connections cost nothing
+ * and delay nobody. Once a client at an address was verified, connections from that address no longer wait.
  */
 import type { Server, Socket } from 'node:net';
 import { parseAddress, siteOf } from './client-address.ts';
@@ -43,7 +43,9 @@ export class Newcomers {
     this.#silenceMs = silenceMs;
   }
 
-  /** Call it last, before `server` listens: whoever listens for its connections so far gets them in their turn. */
+  /**
+   * Call it last, before `server` listens: its 'connection' listeners of that moment get each connection in its turn.
+   */
   guard(server: Server): void {
     const takers = server.listeners('connection') as Listener[];
     server.removeAllListeners('connection');
@@ -57,7 +59,7 @@ export class Newcomers {
     });
   }
 
-  /** Somebody got in on this connection: those from its address wait no longer. */
+  /** A client was verified on this connection: others from its address no longer wait. */
   verified(socket: Socket): void {
     if (this.#verified.has(socket)) return;
     this.#verified.add(socket);
@@ -67,7 +69,7 @@ export class Newcomers {
     for (const newcomer of this.#waiting) if (newcomer.site === site) this.#take(newcomer);
   }
 
-  /** Nobody waits any longer, nor from now on. */
+  /** Lets in all that wait; from now on no connection waits. */
   open(): void {
     this.#isOpen = true;
     for (const newcomer of this.#waiting) this.#take(newcomer);

@@ -1,6 +1,6 @@
 /**
- * The parameters of a request, from its query string and its body (spec README points 1 to 4). Values stay as they
- * came until one is asked for; then it is bytes or text. Never throws: what cannot be read is not there.
+ * The parameters of a request, from its query string and its body (spec README points 1 to 4). A value is decoded, to
+ * bytes or to text, only when it is asked for. Never throws: what cannot be read counts as absent.
  */
 import { decodeMessage, decodeText, percentDecode, type TextEncoding } from '../domain/text.ts';
 import { readMultipart } from './multipart.ts';
@@ -11,7 +11,7 @@ export const MAX_PARAMETERS = 1_000;
 export const MAX_PARTS = 100;
 /** A longer value is no text: the contract's longest, a drurl of 2,000 hanzi encoded twice, has 18,000. */
 export const MAX_VALUE_BYTES = 32_768;
-/** Whoever has no account yet has no more of a value decoded. */
+/** Usernames and passwords are decoded before anybody is authenticated, so no more of them than this. */
 const MAX_CREDENTIAL_BYTES = 1_024;
 
 /** `%XX`. */

@@ -1,8 +1,9 @@
 /**
  * Request lines with raw bytes in them (spec README point 6): clients send UTF-8 or Big5 unescaped, and Node's parser
- * refuses that with HPE_INVALID_URL. The refused line is mended (each byte over 0x7f becomes %XX) and given to a fresh
- * parser on the same connection, once every earlier request of it has been answered. Nothing that a parser has
- * accepted is ever fed again; bodies and headers are never touched; what cannot be mended is answered 400.
+ * refuses that with HPE_INVALID_URL. The refused line is repaired (each byte over 0x7f becomes %XX) and given to a
+ * fresh parser on the same connection, once every earlier request on it has been answered. Bytes that a parser has
+ * accepted are never fed again, and bodies and headers are never touched. A line that cannot be repaired is answered
+ * with 400.
  */
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';

@@ -1,20 +1,23 @@
 /**
- * Refusals to guessers wait here: each for a pause, and one after the other, so that over however many connections
- * somebody guesses, the next guesses come no faster than the line moves. Nobody who gets in ever stands in it.
+ * Delays refusals to guessers: each waits for a pause, then they leave one after the other. So new guesses come no
+ * faster than this line moves, over however many connections. A client that gets in never waits here.
  */
 import type { Socket } from 'node:net';
 
 const PAUSE_MS = 2_000;
 /** 500 refusals a second, and with them the guesses that follow, take a few hundredths of one processor. */
 const SPACING_MS = 2;
-/** The last one waits 20 s, which is less than clients are told to wait. What finds no room is refused at once. */
+/**
+ * The last one waits 20 s, less than the time-out that clients are told to use. Beyond it refusals are answered at
+ * once.
+ */
 const MAX_WAITING = 10_000;
 
 export class RefusalLine {
   readonly #pauseMs: number;
   readonly #connections = new WeakSet<Socket>();
   #waiting = 0;
-  /** When the last in the line may go, on the monotonic clock. */
+  /** When the last refusal in the line may leave, on the monotonic clock. */
   #lastGoesAtMs = 0;
 
   constructor(pauseMs: number = PAUSE_MS) {
@@ -22,8 +25,8 @@ export class RefusalLine {
   }
 
   /**
-   * Resolves when the refusal may be answered. A connection stands in the line once: one that guesses on while its
-   * refusal waits (HTTP allows it, no client of ours does it) is closed, or it would guess as fast as it can send.
+   * Resolves when the refusal may be answered. A connection waits here once: if it sends another guess while its
+   * refusal waits (which HTTP allows), it is closed, or it could guess as fast as it can send.
    */
   async wait(connection: Socket): Promise<void> {
     if (this.#connections.has(connection)) {

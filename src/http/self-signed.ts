@@ -1,7 +1,8 @@
 /**
- * A certificate for trying things out: for localhost and for api.twsms.com, which clients hard-code. It is kept in
- * the data directory, readable by its owner only and its private key sealed, so that clients can go on trusting it
- * after a restart, and made anew when it is about to expire. Without a key to seal with it lives as long as the process.
+ * A certificate for trying things out, valid for localhost and for api.twsms.com, which clients hard-code. It is kept
+ * in the data directory, readable by its owner only and with its private key sealed, so that clients still trust it
+ * after a restart. It is replaced when it is about to expire. Without a key to seal with, it lasts only as long as the
+ * process.
  */
 import { X509Certificate } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';

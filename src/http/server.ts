@@ -19,7 +19,10 @@ const MAX_HEADER_BYTES = 65_536;
 const HEADERS_TIMEOUT_MS = 20_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const TIMEOUT_CHECK_PERIOD_MS = 2_000;
-/** Longer than the usual 60 s of proxies, so that they close idle connections and not we under their request. */
+/**
+ * Longer than the usual 60 s of proxies, so that the proxy closes idle connections, and never we while it sends a
+ * request.
+ */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
 const BAD_REQUEST = 400;
@@ -100,7 +103,7 @@ export class HttpServer {
   async #listener(): Promise<RequestHandler> {
     const handle = await this.#handler;
     return noteResponses((request, response) => {
-      // What a client sent behind such a request may be part of it to a proxy: the connection ends with the refusal.
+      // A proxy may take what follows such a request for a part of it, so the connection ends with the refusal.
       if (this.#refused.has(request.socket)) return;
       if (hasSeveralHosts(request)) {
         this.#refused.add(request.socket);
@@ -118,8 +121,8 @@ export class HttpServer {
     where: { host: string; port: number },
   ): Promise<void> {
     server.maxConnections = this.#maxConnections;
-    // A client may end its side right after the request (RFC 9112 §9.6): its message would be charged and sent, and by
-    // Node's default its answer never written.
+    // A client may end its side right after the request (RFC 9112 §9.6). By Node's default its message would be charged
+    // and sent, but the answer never written.
     Object.assign(server, { httpAllowHalfOpen: true });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once('error', reject);

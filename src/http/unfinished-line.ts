@@ -1,6 +1,6 @@
 /**
- * The bytes of a connection since its last line feed, bounded. In the usual case, a packet that ends with a line
- * feed, it costs one comparison; a line longer than the bound is forgotten.
+ * The bytes of a connection since its last line feed, up to a bound; a longer line is forgotten. In the usual case, a
+ * packet that ends with a line feed, this costs one comparison.
  */
 const LINE_FEED = 0x0a;
 const FIRST_CAPACITY_BYTES = 512;

@@ -1,7 +1,7 @@
 /**
- * Whether a drurl answers 200 (spec §3 drurl, README point 23). A good answer is remembered for a minute per URL
- * without its query; the same question under way is asked once; checks are bounded per host and per account,
- * and a check that finds no room is a failed one. Bad answers are not remembered.
+ * Checks whether a drurl answers 200 (spec §3 drurl, README point 23). A good answer is remembered for a minute, for
+ * the URL without its query; a bad one is not. Equal checks at the same time share one request. The number of checks is
+ * bounded per host and per account; a check that finds no room has failed.
  */
 import type { Clock } from '../base/clock.ts';
 import type { AddressRules } from './address-rules.ts';

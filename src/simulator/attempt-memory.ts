@@ -8,7 +8,7 @@ import type { ConcatenationInfo } from '../gsm/user-data.ts';
 import type { EarlierAttempts } from './behaviours.ts';
 
 const MAX_REMEMBERED = 50_000;
-/** Forgotten at once: one at a time a Map walks over all it has lost before. */
+/** How many are forgotten together; removed one at a time, a Map walks over every entry removed before. */
 const FORGET_AT_ONCE = 5_000;
 const MAX_AGE_MS = 3_600_000;
 

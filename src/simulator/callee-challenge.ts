@@ -1,7 +1,6 @@
 /**
- * Lets in whoever knows the password: digest authentication from the server's side (RFC 3261 §22, RFC 7616), SHA-256
- * and MD5. Nothing is remembered between challenge and answer: a nonce is its time, signed; for its short life it may be
- * used again.
+ * Digest authentication from the server's side (RFC 3261 §22, RFC 7616), with SHA-256 and MD5. Nothing is remembered
+ * between challenge and answer: a nonce is the signed time it was made at, and may be reused during its short life.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { authorizationValue, type DigestAlgorithm } from '../sip/digest.ts';

@@ -1,7 +1,7 @@
 /**
- * Calls that ended, in files, so that a restart still knows them: a line of JSON, then what was heard. A call is there
- * when its file has been written, shortly after its end; a kill loses what had not been. Bounded in files and in writes
- * that wait; what cannot be written is lost here and nowhere else.
+ * Keeps calls that ended in files, so that they survive a restart: a line of JSON, then what was heard. A file is
+ * written shortly after the call's end; a kill before that loses it. Bounded in files and in waiting writes. A call
+ * that cannot be written is missing here, but nothing else is affected.
  */
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';

@@ -1,4 +1,6 @@
-/** Counts the packets of one received RTP stream and those that are missing (RFC 3550 §6.4.1, A.3), repetitions apart. */
+/**
+ * Counts the packets of one received RTP stream and those that are missing (RFC 3550 §6.4.1, A.3), repetitions apart.
+ */
 
 /** Packets this far behind the newest are told from repetitions of it; older ones are not counted. */
 const WINDOW = 512;

@@ -1,6 +1,7 @@
 /**
  * The calls of the simulated telephones: who called which number, how it went, and what was heard. Bounded in calls a
- * number, calls in all, and bytes of recordings; what ended longest ago goes first, a call that goes on never goes.
+ * number, calls in all, and bytes of recordings. The call that ended longest ago is dropped first, an ongoing one
+ * never.
  */
 import { type G711PayloadType, PCMA, PCMU } from '../sip/g711.ts';
 import { CallRecording } from './calls-recording.ts';

@@ -131,7 +131,9 @@ export class Deliveries {
     }
   }
 
-  /** In turn, so that a platform gets receipts on another link than it submitted on; in one line where order matters. */
+  /**
+   * In turn, so that a platform gets receipts on another link than it submitted on; in one line where order matters.
+   */
   #chooseReceiver({ content }: OwedDelivery): ServerSession | undefined {
     const count = this.#receivers.length;
     const from = content.kind === 'receipt' && content.reversed ? 0 : this.#turn++;

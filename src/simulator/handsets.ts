@@ -1,7 +1,7 @@
 /**
  * The virtual handsets: what each number received, long messages joined. Bounded in numbers, messages a number,
- * messages in all and unfinished joins (give or take a tenth); what was used longest ago goes first. A message that was sent twice is there
- * twice; a segment that came twice does not spoil its message.
+ * messages in all and unfinished joins (give or take a tenth); what was used longest ago is dropped first. A message
+ * that was sent twice is there twice; a segment that came twice does not spoil its message.
  */
 import type { ConcatenationInfo } from '../gsm/user-data.ts';
 
@@ -206,8 +206,8 @@ export class HandsetStore {
 }
 
 /**
- * Evicting one at a time makes a Map walk over all it has lost before, each time: 60 of 65 µs a message were spent so.
- * A tenth at a time costs nothing.
+ * Drops a tenth at a time. Dropping single entries makes a Map walk over every entry removed before, each time, which
+ * took 60 of the 65 µs of a message.
  */
 function withSlack(limit: number): number {
   return limit + Math.floor(limit / 10);

@@ -51,7 +51,9 @@ export class Journal {
     return this.#bytes;
   }
 
-  /** Hands over the lines of the last life, then rewrites the file and holds it open. An unended last line is dropped. */
+  /**
+   * Hands over the lines of the last life, then rewrites the file and holds it open. An unended last line is dropped.
+   */
   open(onLine: (line: string) => void): void {
     if (this.#path === undefined) return;
     readLines(this.#path, onLine);

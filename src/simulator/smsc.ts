@@ -86,7 +86,9 @@ export class SimulatedOperator {
     });
   }
 
-  /** Listens, then goes on with what the journal says is owed. Rejects when the port is taken or the journal unreadable. */
+  /**
+   * Listens, then goes on with what the journal says is owed. Rejects when the port is taken or the journal unreadable.
+   */
   async start(): Promise<{ port: number }> {
     // First the port: who does not get it must not touch the journal of the one who has it.
     const { port } = await this.#server.listen({ host: this.#options.host, port: this.#options.port });

@@ -1,7 +1,7 @@
 /**
  * Keeps web pages of others away from the handsets, which have no login: a browser says from where it asks (`Origin`,
- * `Sec-Fetch-Site`), and by what name (`Host`), which a page that rebinds its own name to loopback can't choose. Programs
- * such as curl say none of it, and pass.
+ * `Sec-Fetch-Site`), and by what name (`Host`), which a page that rebinds its own name to loopback can't choose.
+ * Programs such as curl say none of it, and pass.
  */
 
 export interface Asked {

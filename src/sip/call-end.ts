@@ -1,4 +1,4 @@
-/** What became of an outbound call, and which answers of the network mean what. */
+/** How an outbound call ended, and what the final answers of the network mean. */
 import type { ClientFailure } from './client-transaction.ts';
 import type { SipResponse } from './message.ts';
 
@@ -6,7 +6,7 @@ export type CallEnd =
   /** 4xx and 6xx: the callee's or the network's word. */
   | { kind: 'refused'; status: number; reason: string }
   | { kind: 'no-answer' }
-  /** Nothing was heard of the callee: no response, transport, 3xx, 5xx, credentials, 408 without 18x, no usable media. */
+  /** The callee was not reached: no response, transport, 3xx, 5xx, credentials, 408 without 18x, no usable media. */
   | { kind: 'trunk-failed'; reason: string; status?: number }
   | { kind: 'hung-up'; by: 'us' | 'them' }
   | { kind: 'cancelled' };

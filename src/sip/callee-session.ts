@@ -22,7 +22,9 @@ export type CalleeEnd =
 export interface CalleeHandlers {
   /** The ACK of our 2xx came: the call stands. */
   onAcknowledged?(): void;
-  /** A re-INVITE or UPDATE, or the ACK of an INVITE without an offer, says where the caller listens. Already answered. */
+  /**
+   * A re-INVITE or UPDATE, or the ACK of an INVITE without an offer, says where the caller listens. Already answered.
+   */
   onMediaChanged?(media: RemoteMedia): void;
   /** Exactly once, whatever way the call ended. */
   onEnded(end: CalleeEnd): void;

@@ -1,4 +1,7 @@
-/** A way to one peer: a TCP or TLS connection, or the UDP socket and an address. What is above sends through it and does not care which. */
+/**
+ * A way to one peer: a TCP or TLS connection, or the UDP socket and an address. What is above sends through it and does
+ * not care which.
+ */
 
 export type TransportName = 'udp' | 'tcp' | 'tls';
 

@@ -170,8 +170,8 @@ export function hostPort(host: string, port?: number): string {
 }
 
 /**
- * Blanks have one place to stand in: where two parts could take them, a Via of 8,000 blanks took 75 ms to be refused,
- * and 14 datagrams a second from anybody kept the process still.
+ * Only one part of the pattern can match blanks: when two could, it took 75 ms to refuse a Via of 8,000 blanks, and 14
+ * datagrams a second from anybody stopped the process.
  */
 const VIA =
   /^SIP\s*\/\s*2\.0\s*\/\s*([A-Za-z0-9-]+)\s+(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._]+)\s*(?::\s*(\d{1,5})\s*)?((?:;.*)?)$/i;
@@ -191,8 +191,8 @@ export function parseVia(value: string): Via | undefined {
 }
 
 /**
- * The headers that every message has (§8.1.1), read; or undefined, and then the message is of no use. A display name
- * may be in any encoding, what names the call and its parties may not.
+ * Reads the headers that every message has (§8.1.1); undefined: the message can't be used. A display name may be in any
+ * encoding; whatever identifies the call and its parties may not.
  */
 export function identify(message: SipMessage): MessageIdentity | undefined {
   const via = parseVia(headerListOf(message, 'Via')[0] ?? '');

@@ -1,6 +1,6 @@
 /**
- * The connections that others open: bounded, and never so that strangers keep out a peer we call. Whoever says nothing
- * leaves after seconds, or as soon as somebody else wants the place; peers go before strangers.
+ * Bounds the connections that others open, in a way that strangers can never keep out a peer that we call. A stranger
+ * that says nothing is closed after some seconds, or as soon as somebody else needs the place; peers take precedence.
  */
 import type { Socket } from 'node:net';
 import { canonicalAddress } from './ip-address.ts';
@@ -74,7 +74,7 @@ export class IncomingConnections {
     connection.heardAtMs = performance.now();
   }
 
-  /** Silent strangers for anybody, for a peer also the stranger, then the peer, that was silent for longest. */
+  /** Who gives way: a silent stranger for anybody; for a peer, also the stranger, then the peer, silent for longest. */
   #leastWanted(forPeer: boolean): string | undefined {
     let found: { key: string; rank: number; heardAtMs: number } | undefined;
     for (const [key, { address, heardAtMs }] of this.#connections) {

@@ -1,4 +1,7 @@
-/** Which address of ours a peer should be told: the public one by setting, the bound one, or that of the interface towards it. */
+/**
+ * Which address of ours a peer should be told: the public one by setting, the bound one, or that of the interface
+ * towards it.
+ */
 import { BlockList, isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { plainAddress } from './ip-address.ts';

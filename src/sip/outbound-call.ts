@@ -203,7 +203,8 @@ export class PlacedCall implements OutboundCall {
       this.#sendCancel();
       return;
     }
-    // RFC 3262 §4 forbids it to whom we did not say Supported: 100rel. No PRACK comes from here, so the call would hang.
+    // RFC 3262 §4 forbids it to whom we did not say Supported: 100rel. No PRACK comes from here, so the call would
+    // hang.
     if (headerListOf(response, 'Require').some((option) => option.toLowerCase() === '100rel')) {
       this.#cancel({ kind: 'trunk-failed', reason: 'the trunk demands 100rel, which was not offered' });
       return;

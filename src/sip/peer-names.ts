@@ -1,4 +1,7 @@
-/** Host names of trunks to addresses: asked once at a time, kept a while. Addresses pass through. No SRV or NAPTR records. */
+/**
+ * Host names of trunks to addresses: asked once at a time, kept a while. Addresses pass through. No SRV or NAPTR
+ * records.
+ */
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 

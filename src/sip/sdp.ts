@@ -60,7 +60,10 @@ export function writeOffer(local: LocalMedia, origin: { id: number; version: num
   ].join('\r\n');
 }
 
-/** Answers each stream of the offer in its place: the audio stream that `readMedia` found, all others with port 0 (RFC 3264 §6). */
+/**
+ * Answers each stream of the offer in its place: the audio stream that `readMedia` found, all others with port 0 (RFC
+ * 3264 §6).
+ */
 export function writeAnswer(offer: string, local: LocalMedia, origin: { id: number; version: number }): string {
   const description = parseDescription(offer);
   const chosen = description === undefined ? undefined : audioSection(description);

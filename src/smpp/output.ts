@@ -31,7 +31,9 @@ export class Output {
     this.#handOver();
   };
 
-  /** `mayWrite` is asked right before bytes go to the socket; when it says no they stay here, and `onBarred` is told. */
+  /**
+   * `mayWrite` is asked right before bytes go to the socket; when it says no they stay here, and `onBarred` is told.
+   */
   constructor(socket: Socket, gate: { mayWrite: () => boolean; onBarred: () => void }) {
     this.#socket = socket;
     this.#mayWrite = gate.mayWrite;

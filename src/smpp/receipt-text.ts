@@ -1,6 +1,7 @@
 /**
  * The text of a delivery receipt (SMPP 3.4 appendix B), which no two operators write alike: fields in any order and
- * case, some missing, dates with or without seconds. Says what is written there; what it means is the caller's to judge.
+ * case, some missing, dates with or without seconds. Says what is written there; what it means is the caller's to
+ * judge.
  */
 import { messageBytes, type ShortMessageFields } from './pdu.ts';
 
@@ -111,7 +112,9 @@ const ESM_RECEIPT = 0x04;
 const ESM_INTERMEDIATE = 0x20;
 const ESM_UDHI = 0x40;
 
-/** `perhaps`: only its body has an id and a stat, without the dates of a receipt: somebody may have written that to us. */
+/**
+ * `perhaps`: only its body has an id and a stat, without the dates of a receipt: somebody may have written that to us.
+ */
 export type ReceiptLikeness = 'certain' | 'perhaps' | 'none';
 
 /**

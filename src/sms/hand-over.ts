@@ -1,7 +1,7 @@
 /**
- * The messages of one batch that are claimed in the statement that accepts them, and go to the links of this node
- * without a claim of their own. An operator's links offer room for them only while nothing older waits; what finds no
- * room waits in the queue like everything else.
+ * The messages of one batch that are claimed in the statement that accepts them, so that they reach this node's links
+ * without a separate claim. An operator's links offer room for them only while nothing older waits; messages that find
+ * no room wait in the queue like all others.
  */
 import type { AcceptedBatch, AcceptRow } from '../store/acceptance.ts';
 import type { QueuedMessage, QueueHolder } from '../store/queue.ts';
@@ -22,16 +22,16 @@ export class HandOver {
     this.#holderOf = holderOf;
   }
 
-  /** For whom the rows are claimed; undefined: none is. */
+  /** The epoch for which rows are claimed; undefined: none is claimed. */
   get epoch(): number | undefined {
     return this.#epoch;
   }
 
-  /** The row, with whether it is claimed from the start. Call it in the batch's order. */
+  /** Decides whether a row is claimed from the start. Call it in the batch's order. */
   add(row: Omit<AcceptRow, 'claimed'>): AcceptRow {
     const part = row.dueAtMs === undefined ? this.#partOf(row.operatorId) : undefined;
     if (!part) return { ...row, claimed: false };
-    // Nothing overtakes what was left behind.
+    // A message must not overtake one that was left behind.
     if (part.leftSome || part.room < row.segments) {
       part.leftSome = true;
       return { ...row, claimed: false };
@@ -42,7 +42,7 @@ export class HandOver {
     return claimed;
   }
 
-  /** The batch is committed. Gives the operators for whom some of it waits in the queue now. */
+  /** The batch is committed. Gives the operators for which some of it now waits in the queue. */
   committed(outcome: {
     rows: readonly AcceptRow[];
     rejected: ReadonlySet<number>;
@@ -51,7 +51,7 @@ export class HandOver {
   }): ReadonlySet<number> {
     for (const [operatorId, part] of this.#parts) {
       if (!part) continue;
-      // Without it the epoch ended before the statement ran: the rows are not claimed.
+      // If it is missing, the epoch ended before the statement ran, and the rows are not claimed.
       const claimed = outcome.claimed.get(operatorId);
       const taken = claimed ? part.rows.filter((row) => !outcome.rejected.has(row.msgid)) : [];
       const messages = taken.map((row) => claimedMessage(row, claimed?.claim ?? 0, outcome.acceptedAtMs));
@@ -79,7 +79,7 @@ export class HandOver {
     const holder = this.#holderOf(operatorId);
     const part = holder && { holder, rows: [], room: holder.room, leftSome: false };
     this.#parts.set(operatorId, part);
-    // One epoch a statement: were it another, its lease ended in between.
+    // A statement claims for one epoch only. A different one means that the lease ended in between.
     this.#epoch ??= holder?.epoch;
     if (part && holder.epoch !== this.#epoch) part.room = 0;
     return part;

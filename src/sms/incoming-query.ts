@@ -4,12 +4,12 @@ import { type DayQuery, type IncomingRow, incomingOfDay, numberBelongsTo } from 
 
 export type IncomingAnswer =
   | { readonly kind: 'unknown-number' }
-  /** `more`: later ones of the day did not fit. */
+  /** `more`: later messages of the day did not fit. */
   | { readonly kind: 'rows'; readonly rows: readonly IncomingRow[]; readonly more: boolean };
 
 export type IncomingDayQuery = Omit<DayQuery, 'afterSeq'> & Partial<Pick<DayQuery, 'afterSeq'>>;
 
-/** As JSON in ASCII: 16,000 messages of 70 hanzi, and 190 to 260 ms of the event loop to write them. */
+/** Of ASCII JSON: 16,000 messages of 70 hanzi, which take the event loop 190 to 260 ms to write. */
 const MAX_ANSWER_BYTES = 8_388_608;
 const BYTES_OF_A_UNIT = 6;
 const BYTES_BESIDE_THE_TEXT = 100;
@@ -33,7 +33,7 @@ export class IncomingQuery {
       const page = await incomingOfDay(this.#database, { ...query, afterSeq });
       for (const row of page.rows) {
         bytes += BYTES_BESIDE_THE_TEXT + BYTES_OF_A_UNIT * row.text.length;
-        // One at least, however large: or the next query would not come further.
+        // At least one message, however large, or the next query would make no progress.
         if (bytes > this.#maxAnswerBytes && rows.length > 0) return { kind: 'rows', rows, more: true };
         rows.push(row);
       }

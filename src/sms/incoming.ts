@@ -1,7 +1,7 @@
 /**
- * Incoming messages: joined from their segments, stored for the account that has the address, owed to its URL if it
- * has one, and only then acknowledged to the operator. After 15 minutes a message is shown with what is missing marked,
- * and one that looked like a receipt if no segment was found for it.
+ * Incoming messages: joined from their segments, stored for the account that owns the address, queued for a push to its
+ * URL if it has one, and only then acknowledged to the operator. After 15 minutes an incomplete message is shown with
+ * its gaps marked, and a text that looked like a receipt but matched no segment is shown as a message.
  */
 import { hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
@@ -42,9 +42,11 @@ const JOIN_WITHIN_MS = 15 * 60_000;
 const COPY_WITHIN_MS = 60_000;
 const LOOK_EVERY_MS = 1_000;
 const MISSING = '[…]';
-/** 255 parts of 153 characters, the most that a handset can send (TS 23.040 §9.2.3.24.1); what an operator adds is cut. */
+/**
+ * 255 parts of 153 characters, the most that a handset can send (TS 23.040 §9.2.3.24.1); anything beyond is cut off.
+ */
 const MAX_TEXT_CHARACTERS = 255 * 153;
-/** SMPP 3.4 §4.7.1 has 64; a longer one fits no index, and its message would come again for ever. */
+/** SMPP 3.4 §4.7.1 allows 64. A longer one fits no index, and the operator would send its message again for ever. */
 const MAX_ADDRESS_CHARACTERS = 64;
 
 export class Incoming {
@@ -53,7 +55,7 @@ export class Incoming {
   readonly #onOwed: () => void;
   readonly #connection: StageConnection;
   readonly #look: Periodic;
-  /** Arrivals one after the other: two segments of a message must see each other. */
+  /** Arrivals are handled one after the other, since two segments of a message must see each other. */
   #queue: Promise<void> = Promise.resolve();
 
   constructor(options: { database: Database; clock: Clock; log: Logger; onOwed: () => void }) {
@@ -190,7 +192,7 @@ export class Incoming {
     await forgetJoined(this.#connection, nowMs - COPY_WITHIN_MS);
   }
 
-  /** What is no state of a receipt was not kept as one. */
+  /** A text without a receipt's state was not kept as a receipt. */
   async #showDoubtful(tx: Queryable, group: SegmentGroup): Promise<void> {
     const found = await takeDoubtful(tx, group);
     if (!found) return;

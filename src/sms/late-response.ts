@@ -1,8 +1,9 @@
 /**
- * Responses that come after their submit was given up as unknown. One that says «taken» gives the operator's id to the
- * waiting segment, or keeps the message from being sent once more; one that refuses says that it was not taken. A row
- * that is claimed at that moment is left alone and looked at again; a submission of this node asks before it writes. Before
- * another node can claim it, there is a second in which nobody can (see submission.ts), and each is recorded as it comes.
+ * Responses that come after their submit was given up as unknown. If the operator took the segment, the response gives
+ * the waiting segment its id, or stops the message from being sent once more; a refusal says that it was not taken. A
+ * row that is claimed at that moment is left alone and looked at again later; if the claim is this node's, its
+ * submission asks here before it writes. After a time-out nobody can claim the message for a second (see
+ * submission.ts), which leaves time to record a response that is a little late.
  */
 import type { Clock } from '../base/clock.ts';
 import { inHalves } from '../base/halves.ts';
@@ -26,17 +27,17 @@ import { noteEvents, type RecordedSubmissions, type SubmitEvent, type SubmittedS
 import type { OperatorDirectory } from './operator-directory.ts';
 import { recordSegments } from './record-segments.ts';
 
-/** As many as a session tells from responses to nothing. */
+/** As many timed-out submits as a session remembers. */
 const MAX_EXPECTED = 20_000;
 const MAX_ARRIVED = 20_000;
-/** Those that come together are recorded together. */
+/** How long responses are gathered, so that those that come together are recorded together. */
 const GATHER_MS = 10;
-/** At those whose message was claimed. */
+/** How often responses whose message was claimed are looked at again. */
 const LOOK_EVERY_MS = 250;
 const MAX_BATCH = 200;
 /** How long a response waits for the outcome of its message's next submit to be committed. */
 const PATIENCE_MS = 120_000;
-/** Before a message that was refused for now is sent again: the first pause of a refusal in time. */
+/** Pause before a message that was refused for now is sent again; a refusal in time begins with the same one. */
 const RETRY_PAUSE_MS = 5_000;
 
 /** A submit without a response in time. */
@@ -47,10 +48,13 @@ export interface UnansweredSubmit {
   readonly sourceAddress: string | undefined;
   /** user_message_reference as sent. */
   readonly reference: number;
-  /** Under which the segments of a long message are put together. */
+  /** The reference by which the handset joins the segments of a long message. */
   readonly concatenationReference: number | undefined;
   readonly submittedAtMs: number;
-  /** It is the only submit of its segment, and waits for a receipt; otherwise there is another, or will be. */
+  /**
+   * True: it is the only submit of its segment, which waits for a receipt. False: there is another one, or there will
+   * be.
+   */
   readonly only: boolean;
 }
 
@@ -63,7 +67,7 @@ interface Arrived extends UnansweredSubmit {
   readonly giveUpAtMs: number;
 }
 
-/** What one round found out: which messages' responses are dealt with, and what follows from it. */
+/** The result of one round: the messages whose responses are dealt with, and what follows. */
 interface Dealt {
   readonly msgids: Set<number>;
   readonly joined: RecordedSubmissions['arrived'][number][];
@@ -85,7 +89,7 @@ export class LateResponses {
   readonly #options: LateResponsesOptions;
   readonly #connection: StageConnection;
   readonly #look: Periodic;
-  /** By link and sequence; a link's go with its session. */
+  /** By link and sequence; a link's entries are dropped when its session ends. */
   readonly #expected = new Map<string, Map<number, UnansweredSubmit>>();
   /** By message, in the order in which they are looked at. */
   readonly #arrived = new Map<number, Arrived[]>();
@@ -105,7 +109,7 @@ export class LateResponses {
     this.#look.start();
   }
 
-  /** What could not be dealt with by now is left as unknown as it was. */
+  /** Responses that were not dealt with by then are dropped, and their segments stay unknown. */
   async stop(): Promise<void> {
     await this.#look.stop();
     try {
@@ -149,7 +153,7 @@ export class LateResponses {
     this.#look.soon(GATHER_MS);
   }
 
-  /** An operator says that it took this segment, and that is not recorded yet: another copy must not go out. */
+  /** Whether a late response says that this segment was taken and is not recorded yet: no other copy may be sent. */
   saysTaken(msgid: number, segment: number): boolean {
     return this.#arrived.get(msgid)?.some((late) => late.segment === segment && late.status === 0) ?? false;
   }
@@ -168,7 +172,7 @@ export class LateResponses {
     this.#waiting -= 1;
   }
 
-  /** Whether there are more that were not looked at. Those that have to wait go to the end. */
+  /** Gives whether some were not looked at. Responses that have to wait go to the end of the line. */
   async #round(): Promise<boolean> {
     if (this.#waiting === 0) return false;
     const batch = oneOfEachMessage(this.#arrived);
@@ -179,7 +183,7 @@ export class LateResponses {
     return more;
   }
 
-  /** Gives those whose message's outcome is still to come. One that the database refuses is as if it had not come. */
+  /** Gives the responses whose message has no outcome yet. One that the database refuses is ignored. */
   async #record(batch: readonly Arrived[]): Promise<Arrived[]> {
     try {
       const { dealt, later } = await this.#connection.transaction(async (tx) => {
@@ -198,7 +202,9 @@ export class LateResponses {
     }
   }
 
-  /** Responses that changed nothing: gives those whose message's outcome is still to come, and shows the others. */
+  /**
+   * For responses that changed nothing: gives those whose message has no outcome yet, and notes the others as events.
+   */
   async #showOrWait(tx: Queryable, left: readonly Arrived[]): Promise<Arrived[]> {
     const msgids = left.map(({ msgid }) => msgid);
     const queued = await stillQueued(tx, msgids);
@@ -260,7 +266,9 @@ export class LateResponses {
     return stateOfCommandStatus(status, this.#options.directory.find(operatorId)?.settings.statusOverrides ?? {});
   }
 
-  /** As of any other segment whose receipt was first: in a transaction of its own, and what fails is left to the sweep. */
+  /**
+   * As of any other segment whose receipt was first: in a transaction of its own, and what fails is left to the sweep.
+   */
   async #settle(joined: Dealt['joined']): Promise<void> {
     if (joined.length === 0) return;
     const { clock, log, onSettled, refunds } = this.#options;
@@ -272,7 +280,7 @@ export class LateResponses {
   }
 }
 
-/** Has submits repeated that were refused for now; gives the msgids. */
+/** Schedules submits that were refused for now to be repeated; gives their msgids. */
 async function repeatRefused(tx: Queryable, dueAtMs: number, refused: readonly Arrived[]): Promise<number[]> {
   const whole = await putOffRefusedLate(tx, dueAtMs, refused);
   const left = refused.filter(
@@ -281,7 +289,7 @@ async function repeatRefused(tx: Queryable, dueAtMs: number, refused: readonly A
   return left.length > 0 ? [...whole, ...(await putOffSegmentsRefusedLate(tx, dueAtMs, left))] : whole;
 }
 
-/** The oldest response of each message, so that a statement meets none twice. */
+/** The oldest response of each message, so that no statement has a message twice. */
 function oneOfEachMessage(arrived: ReadonlyMap<number, readonly Arrived[]>): Arrived[] {
   const chosen: Arrived[] = [];
   for (const [late] of arrived.values()) {

@@ -1,10 +1,12 @@
 /**
- * From which rank on a claim looks through the queue, so that it needs not pass the dead rows of what went out. A
- * message gets its rank when its acceptance begins and can be seen when that is committed: claims that went on behind
- * it meanwhile must not have left it below their mark. The mark therefore follows the claims at a distance.
+ * The rank from which claims read the queue, so that they skip the dead rows of messages that were sent. A message gets
+ * its rank when its acceptance begins but becomes visible only when that commits, and claims made in between must not
+ * leave it below the mark. The mark therefore follows the claims at a distance.
  */
 
-/** Commits that took up to so long are found by the next claim, later ones by a claim from 0. */
+/**
+ * A message whose commit took up to this long is found by the next claim; after a longer one, by a claim from rank 0.
+ */
 const BEHIND_MS = 100;
 
 export class LowWaterMark {
@@ -18,7 +20,7 @@ export class LowWaterMark {
     this.#next = { rank, atMs: nowMs };
   }
 
-  /** Nothing that was committed in time waits below it. */
+  /** No message that was committed in time waits below this rank. */
   get rank(): number {
     return this.#rank;
   }

@@ -12,7 +12,10 @@ import { listOperators, type Operator } from '../store/operators.ts';
 
 const REFRESH_EVERY_MS = 1_000;
 const NO_EPOCH = -1;
-/** So long what was read of the links may be relied on; another node's link that was bound later waits for it. */
+/**
+ * How long a reading of the links may be relied on; a link that another node binds later waits that long before it
+ * sends.
+ */
 export const LINKS_KNOWN_FOR_MS = 2_500;
 
 /** The bound links of an operator: on all nodes, and on this one. */
@@ -89,7 +92,10 @@ export class OperatorDirectory {
     return { bound, mine, askedAtMs: this.#linksAskedAtMs };
   }
 
-  /** Where a message to this number waits: the best operator that is up, else the best one; undefined: nobody carries it. */
+  /**
+   * Where a message to this number waits: the best operator that is up, else the best one; undefined: nobody carries
+   * it.
+   */
   choose(e164: string): number | undefined {
     return chooseOperator(e164, this.#candidates, (operatorId) => this.isUp(operatorId));
   }
@@ -99,7 +105,7 @@ export class OperatorDirectory {
     const askedAtMs = performance.now();
     this.#tellOfPasswords(operators);
     const links = await linkStates(this.#database, this.#lease.epoch() ?? NO_EPOCH);
-    // Of two readings under way at once the later one counts.
+    // If two readings overlap, the later one counts.
     if (askedAtMs < this.#linksAskedAtMs) return;
     this.#linksAskedAtMs = askedAtMs;
     this.#operators = new Map(operators.map((operator) => [operator.operatorId, operator]));
@@ -114,7 +120,7 @@ export class OperatorDirectory {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Once for each change: it is neither bound nor forgotten, and its messages wait or take another way. */
+  /** Logs once per change that an operator can't be bound; its messages wait or take another route. */
   #tellOfPasswords(operators: readonly Operator[]): void {
     for (const { operatorId, name, passwordProblem } of operators) {
       if (passwordProblem === undefined || passwordProblem === this.#operators.get(operatorId)?.passwordProblem)

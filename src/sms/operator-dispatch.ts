@@ -1,6 +1,6 @@
 /**
- * The sending of one operator's messages by this node: claims no more than its links' free windows and its part of
- * the throttle allow, in the queue's order, and hands each to a link. Claims are given back when they can't go out.
+ * Sends one operator's messages from this node: claims them in the queue's order, no more than the links' free windows
+ * and this node's part of the throttle allow, and hands each to a link. Claims that can't be sent are given back.
  */
 import type { Logger } from '../base/log.ts';
 import { Periodic } from '../base/periodic.ts';
@@ -58,14 +58,14 @@ export class OperatorDispatch {
   readonly #links: OperatorLinks;
   #backlog: QueuedMessage[] = [];
   #backlogSegments = 0;
-  /** Of the claims in the backlog. */
+  /** Segments of the messages in the backlog. */
   #epoch: number | undefined;
   /** Every message claimed whose outcome is not committed; bounded by windows and throttle. */
   readonly #known = new Set<QueuedMessage>();
   readonly #strays = new StrayWatch();
   /** Segments for which hand-overs under way have room. */
   #promisedSegments = 0;
-  /** The last claim got less than it asked for, and nothing was left behind since: nothing older waits. */
+  /** Nothing older waits: the last claim got less than it asked for, and nothing was left behind since. */
   #dry = false;
   /** The highest rank that was handed over. */
   #handedRank = 0;
@@ -76,7 +76,7 @@ export class OperatorDispatch {
   #fullScanAtMs = 0;
   #recentlyFull: { mobile: string; atMs: number }[] = [];
   #wakeWaiting: (() => void) | undefined;
-  /** A hint came while a claim was under way, which may not have seen what it was about. */
+  /** A hint came while a claim was under way, which may not have seen the new rows. */
   #hinted = false;
   #hadWork = false;
   #stopped = false;
@@ -97,7 +97,7 @@ export class OperatorDispatch {
     this.#claims.start();
   }
 
-  /** A hint that something was put into the queue, for a claim to find: nothing may be handed over before it. */
+  /** A hint that something in the queue waits to be claimed; until then nothing may be handed over. */
   queued(): void {
     this.#dry = false;
     this.wake();
@@ -109,7 +109,7 @@ export class OperatorDispatch {
     this.#wakeWaiting?.();
   }
 
-  /** Claims no more, lets what is with the links end, records it, unbinds and gives the slots back. */
+  /** Claims nothing more, lets the links finish what they have, records it, unbinds and gives the slots back. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.wake();
@@ -207,7 +207,7 @@ export class OperatorDispatch {
       this.#strays.statementLost();
       throw error;
     });
-    // Whoever comes next ranks after what was handed over, now that the operator's row says so.
+    // The operator's row says so now, so the next message accepted ranks after those that were handed over.
     const mark = lowestRank ?? query.handedRank;
     if (mark > 0) this.#lowWater.note(mark, performance.now());
     this.#dry = messages.length < limit && !this.#hinted;
@@ -234,7 +234,7 @@ export class OperatorDispatch {
     if (this.#backlog.length > 0) this.#hadWork = true;
   }
 
-  /** No claim of this operator is under way here: what the epoch holds and is not known was never handed to anybody. */
+  /** Since no claim for this operator is under way here, rows that the epoch holds unknown to this node are strays. */
   async #releaseStrays(epoch: number): Promise<void> {
     if (!this.#strays.isDue()) return;
     const { operatorId, name } = this.operator;
@@ -331,7 +331,7 @@ export class OperatorDispatch {
       link.pause(QUEUE_FULL_PAUSE_MS);
   }
 
-  /** Under the epoch that claimed it: what another node has taken over by then stays with that one. */
+  /** Records under the epoch that claimed the message; if another node has taken it over by then, it stays there. */
   #giveBackBacklog(): void {
     const epoch = this.#epoch;
     const backlog = this.#backlog.splice(0);

@@ -81,7 +81,7 @@ export class OperatorLink {
     return !this.#transmitter || this.#transmitter.freeWindow() === this.#options.settings.window;
   }
 
-  /** The operator said it is too much: nothing goes out for so long. */
+  /** Pauses the link because the operator is throttling. */
   pause(durationMs: number): void {
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, performance.now() + durationMs);
   }

@@ -1,8 +1,8 @@
 /**
- * The links of one operator that this node holds, and its part of the operator's throttle. The slots in the database
- * bound the links of all nodes together; a node with more than its fair part gives one up, drained first, to a node
- * with less. The parts of the throttle never add up to more than the whole: a new link waits until every other node
- * has counted it in, and a node that cannot look counts on no more than its links among all slots.
+ * This node's links to one operator, and its part of the operator's throttle. The slots in the database limit the links
+ * of all nodes together; a node with more than its fair part drains one link and gives it up to a node with less. The
+ * parts of the throttle never add up to more than the whole: a new link waits until every other node has counted it,
+ * and a node that can't read the links assumes that every slot is bound.
  */
 import type { Logger } from '../base/log.ts';
 import { Periodic } from '../base/periodic.ts';
@@ -18,9 +18,14 @@ import { OperatorLink } from './operator-link.ts';
 const ROUND_EVERY_MS = 1_000;
 /** While this node has no lease: with a new one nothing goes out before its links are bound again. */
 const ROUND_WITHOUT_LEASE_MS = 100;
-/** From being bound in the database until the link may send beside other nodes: then none counts without it. */
+/**
+ * How long after its bind is committed a link waits before it sends beside other nodes: by then all of them count it.
+ */
 const COUNTED_IN_AFTER_MS = LINKS_KNOWN_FOR_MS + 200;
-/** A link is given up when another node lacked one for so many rounds: one that just starts or stops does so briefly. */
+/**
+ * A link is given up once another node has lacked one for this many rounds; a node that starts or stops lacks one
+ * briefly.
+ */
 const ROUNDS_BEFORE_SPARING = 3;
 /** For what is in flight on a link that is given up; then it is closed as at a stop. */
 const DRAIN_WITHIN_MS = 30_000;
@@ -32,12 +37,12 @@ export interface HeldLink {
 }
 
 interface Held extends HeldLink {
-  /** What the database was told last; undefined when it is not known whether it took it. */
+  /** What was last written to the database; undefined when it is not known whether that was committed. */
   told: { readonly bound: boolean; readonly detail: string | undefined } | undefined;
   telling: boolean;
   /** Why it is not bound. */
   detail: string | undefined;
-  /** From when on it may send, on the monotonic clock; never while the database may say that it is not bound. */
+  /** When it may begin to send, on the monotonic clock; never while the database may say that it is not bound. */
   sendsFromMs: number;
   /** Since when it is being given up. */
   sparedSinceMs: number | undefined;
@@ -51,7 +56,7 @@ export interface OperatorLinksOptions {
   readonly log: Logger;
   readonly onDeliver: (operatorId: number, pdu: MessagePdu, respond: (status: number) => void) => void;
   readonly lateResponses: LateResponses;
-  /** More may be sent now, or less. */
+  /** Called when more or fewer messages may be sent now. */
   readonly onChange: () => void;
 }
 
@@ -174,7 +179,7 @@ export class OperatorLinks {
   async #release(held: Held): Promise<void> {
     await held.link.stop();
     const index = this.#held.indexOf(held);
-    // Cut meanwhile, with the lease: what the epoch held is freed by others.
+    // It was cut meanwhile, because the lease was lost: other nodes free what the epoch held.
     if (index === -1) return;
     this.#held.splice(index, 1);
     await freeSlot(this.#options.database, held.epoch, this.#options.operator.operatorId, held.slot);
@@ -187,7 +192,8 @@ export class OperatorLinks {
       name: `${name}/${slot}`,
       settings,
       log,
-      // What was handed over in this turn is written in the next: the process may have been stopped in between.
+      // Bytes handed over in this turn of the event loop are written in the next; the process may be stopped in
+      // between.
       mayWrite: () => lease.epoch() === epoch,
       onDeliver: (pdu, respond) => onDeliver(operatorId, pdu, respond),
       onLateResponse: (...late) => lateResponses.answered(...late),
@@ -212,7 +218,7 @@ export class OperatorLinks {
     link.start();
   }
 
-  /** Tells the database how the link stands; what it does not take is told again with the next round. */
+  /** Writes the link's state to the database; if that fails, the next round writes it again. */
   #mark(held: Held): void {
     if (held.telling || isKnown(held)) return;
     held.telling = true;

@@ -1,7 +1,8 @@
 /**
- * Writes down what submits led to, many at a time. Until a batch is committed its messages stay claimed, so that a
- * death in between is found by whoever takes over; while the database is away the batch is tried again. An outcome that
- * the database refuses for what is in it holds up no other: its message waits for a receipt, as after no response.
+ * Records the outcomes of submits, many at a time. Messages stay claimed until their batch is committed, so that
+ * another node takes them over if this one dies in between. While the database is away the batch is tried again. If the
+ * database refuses an outcome for its content, the others go through, and its message waits for a receipt as if no
+ * response had come.
  */
 import type { Clock } from '../base/clock.ts';
 import { GroupCommit } from '../base/group-commit.ts';
@@ -28,7 +29,7 @@ const LINGER_MS = 25;
 /** The windows of all links bound it; this only catches a mistake. */
 const MAX_WAITING = 100_000;
 const RETRY_PAUSE_MS = 200;
-/** A single outcome is refused so often before it is believed to be at fault itself. */
+/** How often a single outcome is refused before its content is taken to be the cause. */
 const MAX_REFUSALS = 2;
 
 /** What became of one claimed message. */
@@ -71,7 +72,7 @@ export class OutcomeRecorder {
     });
   }
 
-  /** Takes an outcome over; `done` is called once it is committed, or given up: then its message stays claimed. */
+  /** Takes an outcome; `done` is called once it is committed or given up. If given up, its message stays claimed. */
   add(outcome: Outcome, done: (committed: boolean) => void): void {
     if (!this.#commits.add(outcome, (_, committed) => done(committed === true))) {
       this.#options.log.error({}, 'too many outcomes wait to be recorded');
@@ -79,7 +80,7 @@ export class OutcomeRecorder {
     }
   }
 
-  /** From `afterMs` on, what the database does not take is left to whoever takes over. */
+  /** After `afterMs`, outcomes that the database does not take are left for the node that takes over. */
   giveUpAfter(afterMs: number): void {
     setTimeout(() => {
       this.#givingUp = true;
@@ -115,7 +116,7 @@ export class OutcomeRecorder {
     }
   }
 
-  /** Nobody can write down what became of it: the same as if no response had come (design, promise 4). */
+  /** An outcome that can't be recorded counts as unknown, as if no response had come (design, promise 4). */
   async #hold(outcome: Outcome): Promise<boolean> {
     const { clock, graceMs, log } = this.#options;
     const { epoch, submitted, ended, returned } = outcome;

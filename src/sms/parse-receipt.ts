@@ -1,4 +1,4 @@
-/** From a deliver_sm or data_sm to what it says about a segment; knows the operator's time zone, not its segments. */
+/** Reads what a deliver_sm or data_sm says about a segment; knows the operator's time zone, not its segments. */
 import type { OperatorSettings } from '../domain/operator-settings.ts';
 import { parseAnyMsisdn } from '../domain/phone-number.ts';
 import { type State, stateOfMessageState, stateOfReceipt } from '../domain/states.ts';
@@ -29,8 +29,8 @@ const MINUTE_MS = 60_000;
 const MAX_CLOCK_AHEAD_MS = 10 * 60_000;
 
 /**
- * The TLVs (§5.3.2.12, §5.3.2.35) are preferred for the id and the text for the state, which can be finer there; undefined when neither names
- * a message.
+ * The id is taken from the TLVs first (§5.3.2.12, §5.3.2.35), the state from the text first, where it can be finer.
+ * Undefined when neither names a message.
  */
 export function parseReceipt(
   operatorId: number,
@@ -57,7 +57,7 @@ export function parseReceipt(
   };
 }
 
-/** A date to the minute means any moment of that minute: now, if it is that minute still. */
+/** A date without seconds means any moment of its minute; while that minute lasts, now is taken. */
 function doneAt(doneDate: string | undefined, utcOffsetMinutes: number, nowMs: number): number {
   const saidMs = doneDate === undefined ? undefined : receiptDateToMs(doneDate, utcOffsetMinutes);
   if (saidMs === undefined || saidMs > nowMs + MAX_CLOCK_AHEAD_MS) return nowMs;

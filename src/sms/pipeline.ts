@@ -1,6 +1,6 @@
 /**
- * The SMS stages, each with what it needs and nothing more: they meet only in rows of the database. Starts them
- * from the far end, so that nothing is put where nobody looks; stops them from the near one.
+ * Builds the SMS stages, each with what it needs and nothing more: they meet only in rows of the database. It starts
+ * them from the far end, so that nothing is queued before someone looks there, and stops them from the near end.
  */
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
@@ -27,7 +27,7 @@ import { Schedule } from './schedule.ts';
 import { Screening } from './screening.ts';
 import { TakeOver } from './take-over.ts';
 
-/** What the database did not take by then is found again by whoever takes over. */
+/** Outcomes that the database has not taken by then are left for the node that takes over. */
 const RECORD_PATIENCE_MS = 6_000;
 
 /** What others want to know of the stages: counted by the metrics, or a hint for the callbacks. */
@@ -39,7 +39,7 @@ export interface SmsHooks {
   readonly unresolved: (messages: number) => void;
   /** A callback may be owed now. */
   readonly callbackOwed: () => void;
-  /** Who takes callbacks that are claimed from the start; undefined: nobody at this moment. */
+  /** Who takes callbacks that are claimed from the start; undefined: nobody right now. */
   readonly callbackHolder: () => CallbackHolder | undefined;
 }
 

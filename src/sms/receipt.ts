@@ -1,6 +1,6 @@
 /**
- * Receipts from the operators: matched to their segments and committed, many at a time, before the operator is told
- * that they arrived. What matches nothing yet is kept and tried again; an id that could mean two is not guessed.
+ * Receipts from the operators: matched to their segments and committed, many at a time, before they are acknowledged. A
+ * receipt that matches nothing yet is kept and tried again; if its id could mean two segments, none is guessed.
  */
 import { GroupCommit } from '../base/group-commit.ts';
 import type { Logger } from '../base/log.ts';
@@ -29,11 +29,11 @@ import { RecentIds } from './recent-ids.ts';
 
 const MAX_BATCH = 500;
 const LINGER_MS = 20;
-/** Every link stops reading past 1,000 unanswered deliveries; this is for many links together. */
+/** Bounds all links together; each stops reading at 1,000 unanswered deliveries. */
 const MAX_WAITING = 50_000;
 const FIRST_RETRY_MS = 500;
 
-/** `known`: some segment's; `kept`: nothing is known of it yet. */
+/** `known`: it matched a segment; `kept`: it has matched none yet. */
 export type Matched = 'known' | 'kept';
 
 export interface ReceiptIntakeOptions {
@@ -56,7 +56,7 @@ export class ReceiptIntake {
   readonly #connection: StageConnection;
   readonly #commits: GroupCommit<Receipt, Matched>;
   readonly #recent = new RecentIds();
-  /** The transform that matched last at an operator: tried in the first statement the next time. */
+  /** The transform that matched last at each operator; the next batch tries it first. */
   readonly #learned = new Map<number, IdTransform>();
 
   constructor(options: ReceiptIntakeOptions) {
@@ -112,7 +112,10 @@ export class ReceiptIntake {
     return pending.filter((place) => results[place] !== 'known' && at(batch, place).state === 'ACCEPTD');
   }
 
-  /** Notes the receipts at these places, which end nothing, under the keys given; gives the places whose segment was found. */
+  /**
+   * Notes the receipts at these places, which end nothing, under the keys given; gives the places whose segment was
+   * found.
+   */
   async #note(
     batch: readonly Receipt[],
     wanted: readonly number[],
@@ -179,7 +182,7 @@ export class ReceiptIntake {
     return result;
   }
 
-  /** The slow way, for what the likeliest id did not find. Gives the places that stay unmatched. */
+  /** The slow way, for receipts that the likeliest id did not match. Gives the places that stay unmatched. */
   async #search(batch: readonly Receipt[], wanted: readonly number[], results: Matched[]): Promise<number[]> {
     const left = await this.#noteRepeated(batch, wanted, results);
     const chosen = await this.#choose(batch, left);
@@ -194,7 +197,7 @@ export class ReceiptIntake {
     return left.filter((place) => results[place] !== 'known');
   }
 
-  /** A receipt for what was settled a while ago changes nothing, and is only shown. */
+  /** A receipt for a message that was settled before changes nothing and is only noted as an event. */
   async #noteRepeated(batch: readonly Receipt[], wanted: readonly number[], results: Matched[]): Promise<number[]> {
     const repeated = wanted.filter((place) => this.#recent.has(this.#recentKey(at(batch, place))));
     if (repeated.length === 0) return [...wanted];
@@ -299,7 +302,10 @@ function at<Element>(list: readonly Element[], index: number): Element {
   return list[index] as Element;
 }
 
-/** The key of the only segment that agrees with the receipt's recipient; without one an id in another form proves nothing. */
+/**
+ * The key of the only segment that agrees with the receipt's recipient; without one an id in another form proves
+ * nothing.
+ */
 function onlyOne(receipt: Receipt, candidates: readonly Candidate[] = []): SegmentKey | undefined {
   const agreeing = candidates.filter(({ id, mobile }) =>
     receipt.mobile === undefined ? sameDigits(id, receipt.id) : mobile === receipt.mobile,

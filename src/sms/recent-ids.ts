@@ -1,6 +1,6 @@
 /**
- * The operators' ids of what was settled lately, so that a receipt that comes again is known for what it is. Forgets
- * by generations: taking the oldest entry out of a Map one at a time walks over every entry taken out before.
+ * Remembers the operators' ids of recently settled messages, so that a repeated receipt is recognised. It forgets by
+ * generations: removing the oldest entries of a Map one at a time walks over every entry removed before.
  */
 const MAX_GENERATION = 50_000;
 

@@ -1,6 +1,6 @@
 /**
- * Segments that an operator took, put where their receipts will find them: whatever ids the operator gave, each of
- * them waits afterwards, under its own id or without one.
+ * Stores segments that an operator took where their receipts will find them. Whatever ids the operator gave, every
+ * segment waits afterwards, under its own id or without one.
  */
 import type { Queryable } from '../store/database.ts';
 import { setReceiptsAside } from '../store/kept-receipts.ts';
@@ -24,8 +24,8 @@ export async function recordSegments(
 }
 
 /**
- * Segments whose id somebody else has: a receipt for another recipient steps aside; where it is a segment, the
- * operator gave the id twice, and the newer one waits without it, as if it had not been told.
+ * Segments whose id is taken already. If a receipt for another recipient has it, that receipt moves to a key of its
+ * own. If another segment has it, the operator gave the id twice, and the newer segment waits as if it had got none.
  */
 async function recordLeftOver(
   db: Queryable,

@@ -10,12 +10,12 @@ const LOOK_EVERY_MS = 500;
 /** A link that falls and binds again at once is not worth moving messages for. */
 const DOWN_FOR_MS = 2_000;
 const MAX_BATCH = 500;
-/** Of messages that no other operator takes, what one round reads; a million are gone through in some minutes. */
+/** How many messages that no other operator takes a round reads; it goes through a million in some minutes. */
 const IDLE_BATCHES_A_ROUND = 5;
 const BEFORE_ALL_RANKS = -1;
 
 export class Reroute {
-  /** A stage's, planned without statistics: from the pool the whole backlog was read and sorted for each batch of it. */
+  /** A stage's connection, planned without statistics: over the pool, each batch read and sorted the whole backlog. */
   readonly #connection: StageConnection;
   readonly #options: {
     readonly clock: Clock;
@@ -24,7 +24,7 @@ export class Reroute {
   };
   readonly #look: Periodic;
   readonly #downSinceMs = new Map<number, number>();
-  /** Up to which rank the messages of an operator that is down were looked at. */
+  /** For each operator that is down, the rank up to which its messages were looked at. */
   readonly #reached = new Map<number, number>();
 
   constructor(options: {

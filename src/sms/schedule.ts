@@ -12,7 +12,7 @@ import { holdExpired } from '../store/unknown-outcomes.ts';
 
 const PROMOTE_EVERY_MS = 100;
 const EXPIRE_EVERY_MS = 1_000;
-/** Rows of the queue a round; a million waiting messages are gone through in fifty seconds. */
+/** Rows of the queue a round; it goes through a million waiting messages in fifty seconds. */
 const EXPIRE_LOOKS_AT = 20_000;
 const MAX_BATCH = 500;
 
@@ -60,7 +60,10 @@ export class Schedule {
     await Promise.all([this.#promote.stop(), this.#expire.stop()]);
   }
 
-  /** One part of the queue a round, round and round: a claim looks at the validity again, so none goes out late. */
+  /**
+   * One part of the queue a round, from the start again at its end. A claim checks validity itself, so none is sent
+   * late.
+   */
   async #expirePart(
     nowMs: number,
     options: { graceMs: number; onSettled: (rows: readonly SettledRow[]) => void },

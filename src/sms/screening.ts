@@ -11,7 +11,7 @@ import { loadScreening } from '../store/screening.ts';
 import type { EndedMessage } from '../store/submissions.ts';
 
 const REFRESH_EVERY_MS = 1_000;
-/** The key under which what holds for every account is kept; account ids start at 1. */
+/** The key of the lists that hold for every account; account ids start at 1. */
 const EVERY_ACCOUNT = 0;
 
 type WordFilter = (text: string) => string | undefined;

@@ -21,8 +21,8 @@ const REGISTERED_DELIVERY_FINAL = 1;
 const RETRY_BASE_MS = 5_000;
 const RETRY_MAX_MS = 60_000;
 /**
- * Before a submit without a response in time is repeated: one that is late by less finds the message claimed by nobody, and is
- * recorded by then.
+ * Pause before a submit that timed out is repeated. A response that is late by less than this finds the message
+ * unclaimed and is recorded before anyone can repeat the submit.
  */
 const LATE_RESPONSE_PAUSE_MS = 1_000;
 /** A submit without an outcome is sent again once at most (design, promise 4). */
@@ -37,7 +37,7 @@ export interface SubmissionContext {
   readonly graceMs: number;
   readonly now: () => number;
   readonly submit: (message: ShortMessageFields, onResult: (result: SubmitResult) => void) => void;
-  /** How each submit_sm was answered: a command_status, or what happened instead of an answer. */
+  /** Called with how each submit_sm was answered: a command_status, or what happened instead. */
   readonly onResult: (result: SubmitResult, meaning: RefusalMeaning | 'accepted' | undefined) => void;
   /** Whether an operator said after its time that it took this segment. */
   readonly saysTaken: (msgid: number, segment: number) => boolean;
@@ -191,7 +191,7 @@ export class Submission {
       return;
     }
     this.#note('outcome-unknown', submittedAtMs, sequence, undefined, `${words}; will be sent once more`);
-    // Over a link that closed none can come.
+    // Over a closed link no response can come.
     const dueAtMs = reason === 'timeout' ? this.#context.now() + LATE_RESPONSE_PAUSE_MS : undefined;
     this.#giveBack(dueAtMs, this.#message.attempts, this.#message.resends + 1);
   }

@@ -1,11 +1,12 @@
 /**
- * The one statement that charges, stores and enqueues a batch of messages, and the look-up that makes it
- * safe to run again after a connection was lost in COMMIT.
+ * The one statement that charges, stores and enqueues a batch of messages, and a form of it that is safe to run again
+ * after a connection was lost in COMMIT.
  */
+import { acceptAgain } from './accept-again.ts';
+import type { RejectedRow } from './charged-batches.ts';
 import type { Queryable, StageConnection, Statement } from './database.ts';
 import { LIVING_EPOCH } from './node-lease.ts';
 import { CLAIM_OF_THIS_TRANSACTION } from './queue.ts';
-import { recountPoints } from './running-points.ts';
 
 export interface AcceptRow {
   readonly msgid: number;
@@ -28,13 +29,6 @@ export interface AcceptRow {
   readonly claimed: boolean;
 }
 
-export interface RejectedRow {
-  readonly msgid: number;
-  /** The account's settings changed since the request was authenticated, or its operator was removed. */
-  readonly stale: boolean;
-  readonly balance: number;
-}
-
 const INPUT = `
   input AS MATERIALIZED (
     SELECT * FROM unnest($2::bigint[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::smallint[], $8::int[], $9::bigint[],
@@ -46,8 +40,8 @@ const INPUT = `
 const NOW = 'to_timestamp($1 / 1000.0)';
 
 /**
- * Rows are joined to tables by their keys and never to each other: of two lists the planner knows nothing and compares
- * each with each (measured with 500 accounts in a batch: 137 microseconds a row instead of 29).
+ * Rows are joined to tables by their keys and never to each other: the planner knows nothing about two lists and would
+ * compare each row with each (measured with 500 accounts in a batch: 137 microseconds a row instead of 29).
  */
 const ACCEPT_BATCH: Statement = {
   name: 'accept-batch',
@@ -116,8 +110,8 @@ type AnswerRow =
   | { readonly operatorId: number; readonly rank: number; readonly claim: number };
 
 /**
- * Charges, stores and enqueues what the balances cover; gives the rows it did not take, with the reason. Rows to be
- * claimed are `epoch`'s from the start; when that has ended they wait for a claim like the others.
+ * Charges, stores and enqueues what the balances cover; gives the rows it did not take, with the reason. Rows marked as
+ * claimed belong to `epoch` from the start; if that has ended by now, they wait for a claim like the others.
  */
 export async function acceptBatch(
   db: Queryable,
@@ -153,45 +147,19 @@ export async function acceptBatch(
   return { rejected, claimed };
 }
 
-const LOCK_ACCOUNTS: Statement = {
-  name: 'lock-accounts',
-  text: 'SELECT account_id FROM accounts WHERE account_id = ANY ($1::int[]) ORDER BY account_id FOR NO KEY UPDATE',
-};
-
 const STORED_MSGIDS: Statement = {
   name: 'stored-msgids',
   text: 'SELECT msgid FROM messages WHERE msgid = ANY ($1::bigint[])',
 };
 
-/**
- * The same batch once more, after its outcome was lost; nothing of it is claimed. The accounts are locked first: a first attempt that still
- * runs holds these locks, so that afterwards it is either visible or will fail on the msgids stored here.
- */
+/** The same batch once more, after its outcome was lost; nothing of it is claimed. */
 export function acceptBatchAgain(
   connection: StageConnection,
   nowMs: number,
   rows: readonly AcceptRow[],
 ): Promise<readonly RejectedRow[]> {
-  return connection.transaction(async (tx) => {
-    await tx.query(LOCK_ACCOUNTS, [rows.map((row) => row.accountId)]);
-    const stored = await tx.query<{ msgid: number }>(STORED_MSGIDS, [rows.map((row) => row.msgid)]);
-    const known = new Set(stored.map((row) => row.msgid));
-    const missing = rows.filter((row) => !known.has(row.msgid));
-    if (missing.length === 0) return [];
-    return (await acceptBatch(tx, nowMs, recountPoints(missing))).rejected;
+  return acceptAgain(connection, rows, {
+    stored: STORED_MSGIDS,
+    accept: async (tx, missing) => (await acceptBatch(tx, nowMs, missing)).rejected,
   });
-}
-
-const NEXT_BLOCK: Statement = { name: 'next-msgid-block', text: "SELECT nextval('msgid_blocks') AS first" };
-
-/** Ids a block holds; the sequence's INCREMENT BY. */
-export const MSGID_BLOCK_SIZE = 1000;
-/** The last id there is (spec README point 11). */
-export const LAST_MSGID = 99_999_999_999;
-
-/** Takes the next block of msgids: its first id. */
-export async function takeMsgidBlock(db: Queryable): Promise<number> {
-  const [row] = await db.query<{ first: number }>(NEXT_BLOCK, []);
-  if (!row) throw new Error('nextval gave no row');
-  return row.first;
 }

@@ -1,6 +1,6 @@
 /**
- * One call's life as it stands in the tables: what was accepted, every event that was noted, where the call is now, and
- * what is owed for it. It only reads, in one snapshot, and shows the text and number as they are.
+ * One call's life as the tables hold it: what was accepted, every event that was noted, where the call is now, and what
+ * is owed for it. It only reads, in one snapshot, and does not mask the text and the number.
  */
 import type { Database, Statement } from './database.ts';
 

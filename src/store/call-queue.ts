@@ -8,7 +8,7 @@ import { keyed } from './keyed.ts';
 
 export interface QueuedCall {
   readonly msgid: number;
-  /** Of this claim and no other of the same row. */
+  /** Identifies this claim among all claims of the same row. */
   readonly claim: number;
   readonly accountId: number;
   /** E.164 digits. */
@@ -28,7 +28,7 @@ export interface QueuedCall {
   readonly attempts: number;
   readonly speechFailures: number;
   readonly redials: number;
-  /** An INVITE may have gone out under the claim that was taken over. */
+  /** Whether an INVITE may have been sent under the claim that was taken over. */
   readonly dialled: boolean;
   readonly answeredAtMs: number | null;
   readonly talkingAtMs: number | null;
@@ -112,7 +112,7 @@ const MARK_DIALLED: Statement = {
 /** Which row, and which of its claims by one epoch. */
 export type CallClaim = Pick<QueuedCall, 'msgid' | 'claim'>;
 
-/** Before the first INVITE; gives the claims that still hold: these may be dialled. */
+/** Marks calls before their first INVITE; gives the claims that are still held: only these may be dialled. */
 export function markDialled(db: Queryable, epoch: number, claims: readonly CallClaim[]): Promise<CallClaim[]> {
   return db.query<CallClaim>(MARK_DIALLED, [epoch, ...columnsOf(claims)]);
 }
@@ -144,7 +144,7 @@ const NOTE_TALKING: Statement = {
          WHERE claimed_by = $1 AND answered_at IS NOT NULL AND msgid = ANY ($3::bigint[])`,
 };
 
-/** How long answered calls have been talking by now, for whoever has to settle them should this node die. */
+/** Notes how long answered calls have been talking, for the node that settles them if this one dies. */
 export async function noteTalking(
   db: Queryable,
   epoch: number,
@@ -174,8 +174,8 @@ WHERE ${keyed('q.msgid', 'r.msgid')} AND q.claimed_by = $1 AND q.claim = r.claim
 };
 
 /**
- * Gives claimed calls back. Rows that are no longer this epoch's stay as they are, and those it has claimed again since:
- * a give-back whose answer was lost is repeated.
+ * Gives claimed calls back. Rows that are no longer this epoch's stay as they are, and those it has claimed again
+ * since: a give-back whose answer was lost is repeated.
  */
 export async function giveBackCalls(db: Queryable, epoch: number, returned: readonly ReturnedCall[]): Promise<void> {
   await db.query(GIVE_BACK, [
@@ -209,7 +209,7 @@ const RELEASE_STRAYS: Statement = {
          WHERE claimed_by = $1 AND NOT dialled AND answered_at IS NULL AND msgid <> ALL ($2::bigint[])`,
 };
 
-/** Frees what a living epoch claimed and does not know of: the answer to its claim was lost with the connection. */
+/** Frees calls that a living epoch claimed without knowing it, because the answer to its claim was lost. */
 export async function releaseStrayCalls(db: Queryable, epoch: number, known: readonly number[]): Promise<void> {
   await db.query(RELEASE_STRAYS, [epoch, known]);
 }
@@ -227,7 +227,7 @@ UPDATE call_queue q SET claimed_by = $1, claim = q.claim + 1 FROM picked p WHERE
 RETURNING ${COLUMNS}`,
 };
 
-/** Claims what epochs that are dead, or forgotten already, had claimed. */
+/** Takes over the claims of epochs that are dead or already forgotten. */
 export function takeOverCalls(db: Queryable, epoch: number, limit: number): Promise<QueuedCall[]> {
   return db.query<QueuedCall>(TAKE_OVER, [epoch, limit]);
 }

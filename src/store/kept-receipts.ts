@@ -1,6 +1,7 @@
 /**
- * Receipts nothing is found for: kept in in_flight under the id they name, where the response that comes later meets
- * them, and tried again. One whose id is held by somebody else's segment or receipt stands aside under a key of its own.
+ * Receipts that match no segment: kept in in_flight under the id they name, where a response that comes later finds
+ * them, and tried again. If that id belongs to a segment or receipt of another recipient, the receipt gets a key of its
+ * own.
  */
 import type { Queryable, Statement } from './database.ts';
 import { keyed } from './keyed.ts';
@@ -125,7 +126,7 @@ export interface DueKeptReceipt {
   received_ms: number;
 }
 
-/** Kept receipts whose next try has come; puts the one after it off, from a second to ten minutes. */
+/** Gives kept receipts whose next try is due, and schedules the one after that, in a second to ten minutes. */
 export function dueKeptReceipts(db: Queryable, nowMs: number, limit: number): Promise<DueKeptReceipt[]> {
   return db.query<DueKeptReceipt>(DUE_KEPT, [nowMs, limit]);
 }
@@ -136,7 +137,7 @@ const STILL_KEPT: Statement = {
          WHERE operator_message_id IN ($1, ${ASIDE('$3::text', '$1::text')}) AND operator_id = $2 AND mobile IN ('', $3) AND msgid IS NULL`,
 };
 
-/** Whether a receipt that was kept has found no segment yet. */
+/** Whether a kept receipt still has no segment. */
 export async function isStillKept(
   db: Queryable,
   receipt: { id: string; operatorId: number; mobile: string },

@@ -1,6 +1,6 @@
 /**
- * What a submit_sm_resp changes that comes after its submit was given up as unknown: a segment that waits under no
- * id of its operator's gets one, a message that is still to go out once more does not. Nothing here touches a claimed row.
+ * What a submit_sm_resp changes when it comes after its submit was given up as unknown: a segment that waits without an
+ * operator's id gets one, and a message that was to be sent once more is not. Nothing here touches a claimed row.
  */
 import type { Queryable, Statement } from './database.ts';
 import { VERDICTS_FROM_SEGMENTS } from './receipts.ts';
@@ -30,8 +30,9 @@ const keysOf = (late: readonly LateSegment[]): [string[], number[]] => [
   late.map(({ operatorId }) => operatorId),
 ];
 
-// One that timed out, or of which a receipt was seen, was found by its reference: it can do without the id. `coalesce` keeps the
-// partial index of those that have not timed out, which holds nearly all, from being read in the place of look-ups.
+// Segments that timed out, or for which a receipt was seen, were found by their reference and need no id. `coalesce`
+// stops the planner from reading the partial index of segments that have not timed out, which holds nearly all, instead
+// of looking up.
 const WAITS_WITHOUT_ID = `${keyed('f.operator_message_id', 'i.id')} AND f.operator_id = i.operator_id AND f.msgid IS NOT NULL AND NOT coalesce(f.timed_out, false) AND NOT f.accepted_seen`;
 
 const TAKEN_OUT = `
@@ -45,7 +46,9 @@ const TAKE_WAITING: Statement = {
     (extract(epoch FROM f.overdue_at) * 1000)::float8 AS "untilMs"`,
 };
 
-/** Takes segments that wait without an id out of in_flight; the caller puts them back under one in the same transaction. */
+/**
+ * Removes segments that wait without an id from in_flight; in the same transaction the caller puts them back under one.
+ */
 export function takeWaiting(tx: Queryable, late: readonly LateSegment[]): Promise<StoredSegment[]> {
   return tx.query<StoredSegment>(TAKE_WAITING, keysOf(late));
 }
@@ -95,7 +98,10 @@ const COUNT_BACK = (table: 'queue' | 'deferred', unclaimed: string): Statement =
 const COUNT_BACK_IN_QUEUE = COUNT_BACK('queue', ' AND q.claimed_by IS NULL');
 const COUNT_BACK_DEFERRED = COUNT_BACK('deferred', '');
 
-/** The submits before were refused: the next ones of these messages are the first that can be taken. Gives their msgids. */
+/**
+ * Notes that the earlier submits of these messages were refused, so that the next ones count as the first. Gives their
+ * msgids.
+ */
 export async function countResendBack(tx: Queryable, late: readonly LateSegment[]): Promise<number[]> {
   const parameters = [late.map(({ msgid }) => msgid), late.map(({ segment }) => segment)];
   const queued = await tx.query<{ msgid: number }>(COUNT_BACK_IN_QUEUE, parameters);
@@ -110,8 +116,8 @@ const IN_QUEUE: Statement = {
 };
 
 /**
- * Of these messages, those that are in the queue (claimed, as a rule, and their outcome is still to come) or have been put
- * off since they were looked for.
+ * Of these messages, those that are in the queue (claimed, as a rule, and their outcome is still to come) or have been
+ * put off since they were looked for.
  */
 export async function stillQueued(tx: Queryable, msgids: readonly number[]): Promise<ReadonlySet<number>> {
   return new Set((await tx.query<{ msgid: number }>(IN_QUEUE, [msgids])).map(({ msgid }) => msgid));
@@ -190,8 +196,8 @@ export interface LateRetry extends LateSegment {
 }
 
 /**
- * Has messages of one segment sent again at `dueAtMs` that wait for a receipt and whose only submit was refused for now.
- * Gives their msgids.
+ * Has messages of one segment sent again at `dueAtMs` that wait for a receipt and whose only submit was refused for
+ * now. Gives their msgids.
  */
 export async function putOffRefusedLate(
   tx: Queryable,

@@ -101,8 +101,8 @@ const CHARGED = `
   SELECT msgid, account_id, accepted_at, phone, 1::smallint, points, refunded, state FROM calls`;
 
 /**
- * The messages and calls that charge rows stand for, at most `limit`, in the order of rows and msgids. Ranges of msgids may
- * overlap when two nodes accept; the instant, which a batch shares with its messages, tells them apart.
+ * The messages and calls that charge rows stand for, at most `limit`, in the order of rows and msgids. Ranges of msgids
+ * may overlap when two nodes accept; the instant, which a batch shares with its messages, tells them apart.
  */
 export async function readChargedMessages(
   db: Database,

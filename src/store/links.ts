@@ -1,9 +1,7 @@
-/**
- * Which node holds which bind of which operator. A slot belongs to an epoch; what dead epochs held is free.
- */
+/** Which node holds which link to which operator. A slot belongs to an epoch; the slots of dead epochs are free. */
 import type { Queryable, Statement } from './database.ts';
 
-// How many links of an operator each living node holds, and what is fair: all parts are `least` or one more.
+// How many links of an operator each living node holds, and its fair part: `least` links, or one more.
 const FAIRNESS = `living AS MATERIALIZED (
   SELECT n.epoch, count(s.slot) AS held
   FROM nodes n LEFT JOIN link_slots s ON s.epoch = n.epoch AND s.operator_id = $2
@@ -30,7 +28,7 @@ FROM free WHERE s.operator_id = free.operator_id AND s.slot = free.slot
 RETURNING s.slot`,
 };
 
-/** Takes one free slot of an operator: up to this node's fair part, and no odd one while another node lacks its own. */
+/** Takes a free slot of an operator, up to this node's fair part; beyond `least` only if no other node has less. */
 export async function takeSlot(db: Queryable, epoch: number, operatorId: number): Promise<number | undefined> {
   return (await db.query<{ slot: number }>(TAKE_SLOT, [epoch, operatorId]))[0]?.slot;
 }
@@ -45,7 +43,9 @@ WHERE mine > least AND others_lack
   AND NOT EXISTS (SELECT FROM living WHERE held > mine OR (held = mine AND epoch < $1))`,
 };
 
-/** Whether this node should give a link up: another has fewer than its fair part, none is free, and nobody holds more. */
+/**
+ * Whether this node should give a link up: another has fewer than its fair part, none is free, and nobody holds more.
+ */
 export async function hasLinkToSpare(db: Queryable, epoch: number, operatorId: number): Promise<boolean> {
   return (await db.query(LINK_TO_SPARE, [epoch, operatorId])).length > 0;
 }

@@ -1,6 +1,6 @@
 /**
- * One message's life as it stands in the tables: what was accepted, every event that was noted, where the message
- * is now, and what is owed for it. It only reads, in one snapshot, and shows the text and number as they are.
+ * One message's life as the tables hold it: what was accepted, every event that was noted, where the message is now,
+ * and what is owed for it. It only reads, in one snapshot, and does not mask the text and the number.
  */
 import type { Database, Queryable } from './database.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Callbacks as an operator of the platform sees them: what waits, what was given up, and sending one again, also
- * one that was delivered and is gone from the outbox.
+ * Callbacks as an administrator sees them: what waits, what was given up, and sending one again, even one that was
+ * delivered and is gone from the outbox.
  */
 import type { Database, Queryable, Statement } from './database.ts';
 

@@ -1,7 +1,7 @@
 /**
- * The callbacks owed, as the delivery stage claims and settles them. First tries stand in the open lane; retries,
- * and callbacks of hosts that can't keep up, in the parked lane of their host, which no other claim reads. A
- * settlement counts only for the epoch that holds the claim, and does nothing when it is run again.
+ * The callbacks owed, as the delivery stage claims and settles them. First tries wait in the open lane. Retries, and
+ * callbacks of hosts that can't keep up, wait in the parked lane of their host, which is claimed separately. Only the
+ * epoch that holds a claim can settle it, and settling it again does nothing.
  */
 import type { State } from '../domain/states.ts';
 import type { CallState } from '../domain/voice-codes.ts';
@@ -45,7 +45,7 @@ export type Callback = ReceiptCallback | IncomingCallback | CallCallback;
 
 const NOW = 'to_timestamp($2 / 1000.0)';
 
-// date_part gives float8; extract gives numeric, whose arithmetic made the claim twice as dear.
+// date_part gives float8; extract gives numeric, whose arithmetic doubled the cost of the claim.
 /** Of a row `o`, what makes a ReceiptCallback. */
 export const CALLBACK_COLUMNS = `o.callback_id::float8 AS "callbackId", o.kind, o.url, o.host, o.attempts,
   o.msgid::float8 AS msgid, o.mobile, o.state, date_part('epoch', o.done_at) * 1000 AS "doneAtMs",
@@ -56,14 +56,16 @@ export const NO_CALLBACK = `NULL AS "callbackId", NULL AS kind, NULL AS url, NUL
   NULL AS mobile, NULL AS state, NULL AS "doneAtMs", NULL AS "giveUpAtMs"`;
 
 /**
- * Who has new callbacks claimed in the very statement that owes them: the delivery stage of the node that settles, for as
- * long as nothing older waits (measured: a claim of its own is a sixth of the database's work for a message).
+ * Has new callbacks claimed in the very statement that owes them: the delivery stage of the node that settles, as long
+ * as nothing older waits (measured: a separate claim is a sixth of the database's work for a message).
  */
 export interface CallbackHolder {
   readonly epoch: number;
   /** Hosts that have enough; their callbacks are left to be claimed. */
   readonly fullHosts: readonly string[];
-  /** Exactly one of the two is called: with what was claimed once it is committed, or when nobody knows whether it was. */
+  /**
+   * Exactly one of the two is called: with what was claimed once it is committed, or when nobody knows whether it was.
+   */
   take(callbacks: readonly ReceiptCallback[]): void;
   lost(): void;
 }
@@ -201,7 +203,7 @@ const RELEASE_STRAYS: Statement = {
   text: 'UPDATE outbox SET claimed_by = NULL WHERE claimed_by = $1 AND callback_id <> ALL ($2::bigint[])',
 };
 
-/** Frees what a living epoch claimed and does not know of: the answer to its claim was lost with the connection. */
+/** Frees callbacks that a living epoch claimed without knowing it, because the answer to its claim was lost. */
 export async function releaseStrays(db: Queryable, epoch: number, known: readonly number[]): Promise<void> {
   await db.query(RELEASE_STRAYS, [epoch, known]);
 }

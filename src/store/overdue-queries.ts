@@ -1,4 +1,6 @@
-/** Segments whose waiting has ended and whose operator can be asked what became of them, once, before they are given up. */
+/**
+ * Segments whose waiting has ended and whose operator can be asked what became of them, once, before they are given up.
+ */
 import type { Queryable, Statement } from './database.ts';
 import { keyed } from './keyed.ts';
 

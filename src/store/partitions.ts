@@ -2,15 +2,18 @@
  * The wide partitions of messages and message_events, made ahead of the msgids and dropped once every row is
  * final and older than the retention.
  */
-import { LAST_MSGID } from './acceptance.ts';
+import { LAST_MSGID } from './msgids.ts';
 import type { Database, Queryable, Statement } from './database.ts';
 
-/** Few and wide: forty narrow partitions doubled the cost of the final update, a handful costs nothing. */
+/** Few and wide: forty narrow partitions doubled the cost of the final update; a handful costs nothing extra. */
 const PARTITION_MSGIDS = 10_000_000;
 /** An hour at 8,000 messages/s is 28.8 million ids. */
 const PARTITIONS_AHEAD = 4;
 
-/** New statistics when a partition has doubled: at every tenth row they were the dearest thing a young database did. */
+/**
+ * New statistics when a partition has doubled: with every tenth of growth they were the most expensive work of a young
+ * database.
+ */
 const ANALYSES = 'autovacuum_analyze_scale_factor = 1';
 
 const PARTITIONED = [
@@ -48,7 +51,10 @@ const ONE_AT_A_TIME: Statement = {
   text: "SELECT pg_advisory_xact_lock(hashtext('feige partitions'))",
 };
 
-/** Makes the partitions that the next hour at peak may need, none beyond the last msgid; nodes that do it at once wait for each other. */
+/**
+ * Makes the partitions that the next hour at peak may need, none beyond the last msgid; nodes that do it at once wait
+ * for each other.
+ */
 export async function makePartitions(database: Database): Promise<void> {
   await database.transaction(async (tx) => {
     await tx.query(ONE_AT_A_TIME, []);
@@ -75,7 +81,7 @@ async function makePartition(tx: Queryable, table: (typeof PARTITIONED)[number],
 
 export interface DroppedPartitions {
   readonly dropped: readonly string[];
-  /** Partitions that are old enough but whose messages do not agree with the ledger: they are evidence, and stay. */
+  /** Partitions that are old enough to drop but do not agree with the ledger: they are evidence, so they stay. */
   readonly disagreeing: readonly string[];
 }
 
@@ -91,7 +97,7 @@ export async function dropOldPartitions(database: Database, beforeMs: number): P
   for (const name of existing.filter((partition) => /^messages_\d+$/.test(partition))) {
     const first = Number(name.slice(-11));
     if (first + PARTITION_MSGIDS > next) continue;
-    // Of msgids that were handed out before there were calls there is no partition of these.
+    // For msgids that were handed out before voice existed, there is no partition of calls.
     const charged = [name, partitionName('calls', first)].filter((partition) => existing.includes(partition));
     if (await holdsSomething(database, charged, beforeMs)) continue;
     if (!(await agreesWithLedger(database, charged, first))) {

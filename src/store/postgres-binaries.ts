@@ -25,7 +25,7 @@ export type PostgresHome = string;
 /** What an unprivileged user is called, best first, on the systems that have one. */
 const ACCOUNT_NAMES = ['postgres', 'nobody'];
 const PROBE_TIMEOUT_MS = 10_000;
-/** Development files: two thirds of nothing that a server needs. */
+/** Development files, two thirds of the package; a server needs none of them. */
 const NOT_COPIED = /\.a$|^pkgconfig$/;
 
 const run = promisify(execFile);
@@ -122,7 +122,9 @@ async function canRun(home: PostgresHome, account: SystemAccount): Promise<boole
   }
 }
 
-/** Changes with every file's name, size and content version, so that a cut or outdated copy is never taken for whole. */
+/**
+ * Changes with every file's name, size and content version, so that a cut or outdated copy is never taken for whole.
+ */
 async function fingerprint(home: PostgresHome): Promise<string> {
   const version = await readFile(join(dirname(home), 'package.json'), 'utf8');
   const hash = createHash('sha256')

@@ -1,6 +1,6 @@
 /**
- * Tells whether a process that was noted down earlier still runs. A process id alone can't: ids are used
- * again, and a killed process that nobody waits for stays as a zombie that still answers signal 0.
+ * Tells whether a process that was noted earlier is still running. Its id alone can't tell: ids are reused, and a
+ * killed process that its parent has not waited for stays as a zombie, which still answers signal 0.
  */
 import { readFileSync } from 'node:fs';
 
@@ -10,7 +10,10 @@ export interface ProcessIdentity {
   startedAt: string;
 }
 
-/** State and start time are fields 3 and 22 of /proc/PID/stat (proc_pid_stat(5)); counted here after the name, which may hold blanks. */
+/**
+ * State and start time are fields 3 and 22 of /proc/PID/stat (proc_pid_stat(5)); counted here after the name, which may
+ * hold blanks.
+ */
 const STATE_AFTER_NAME = 0;
 const START_TICKS_AFTER_NAME = 19;
 /** How the system says that there is no such file, no such process any more, or no /proc to look into. */
@@ -37,7 +40,10 @@ export function isRunning(identity: ProcessIdentity): boolean {
   return identifyProcess(identity.processId)?.startedAt === identity.startedAt;
 }
 
-/** Only what is not there is absent: when files can't be opened, nobody knows whether the process runs, and that is thrown. */
+/**
+ * Only what is not there is absent: when files can't be opened, nobody knows whether the process runs, and that is
+ * thrown.
+ */
 function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'latin1');

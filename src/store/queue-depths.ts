@@ -1,11 +1,12 @@
 /**
- * What the metrics ask about the queue: how much waits, which means reading it, and how old its head is, which does not.
+ * What the metrics ask about the queue: how much waits, which means reading it, and the age of its head, which does
+ * not.
  */
 import type { Queryable, Statement } from './database.ts';
 
 /** Rows that a count reads at the most (measured: 400 ms for 500,000). */
 const MAX_COUNTED = 1_000_000;
-/** So many messages at the front are looked at: among them is the next one of every account that sends. */
+/** How many messages at the front are looked at: the next message of every account that sends is among them. */
 const HEAD_ROWS = 1_000;
 
 const COUNT: Statement = {
@@ -38,7 +39,7 @@ SELECT o.name AS operator,
 FROM operators o`,
 };
 
-/** How old the oldest of the thousand messages is that are the next to go to each operator (measured: 1.3 ms). */
+/** For each operator, the age of the oldest of the next thousand messages to be sent (measured: 1.3 ms). */
 export function queueHeads(db: Queryable, nowMs: number): Promise<{ operator: string; headAgeSeconds: number }[]> {
   return db.query(HEADS, [nowMs]);
 }

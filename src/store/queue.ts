@@ -11,7 +11,7 @@ import { keyed } from './keyed.ts';
 /** A message that a node has claimed. */
 export interface QueuedMessage {
   readonly msgid: number;
-  /** Of this claim and no other of the same row: the transaction that made it. */
+  /** Identifies this claim among all claims of the same row: the transaction that made it. */
   readonly claim: number;
   readonly accountId: number;
   readonly mobile: string;
@@ -93,9 +93,9 @@ RETURNING ${COLUMNS}`,
 };
 
 /**
- * Claims up to `limit` messages for an operator, those of the lowest rank first, and tells that rank. `fromRank` spares the
- * scan the dead rows below it (measured: 43 to 3 ms under a held snapshot); rows below it are found by a claim from 0.
- * `handedRank` is the highest that went out without a claim of its own: whoever comes next begins after it.
+ * Claims up to `limit` messages for an operator, those of the lowest rank first, and tells that rank. `fromRank` spares
+ * the scan the dead rows below it (measured: 43 to 3 ms under a held snapshot); rows below it are found by a claim from
+ * 0. `handedRank` is the highest that went out without a claim of its own: whoever comes next begins after it.
  */
 export async function claim(
   db: Queryable,
@@ -108,8 +108,8 @@ export async function claim(
 }
 
 /**
- * Who has messages claimed in the very statement that enqueues them: the node that accepts them and whose links to their
- * operator are free, for as long as nothing older waits there.
+ * Has messages claimed in the very statement that enqueues them: the node that accepts them, if its links to their
+ * operator have room and as long as nothing older waits there.
  */
 export interface QueueHolder {
   readonly epoch: number;
@@ -130,8 +130,8 @@ const RELEASE_STRAYS: Statement = {
 };
 
 /**
- * Frees what a living epoch claimed for an operator and does not know of: the answer to its claim was lost with the
- * connection. Says how many.
+ * Frees messages that a living epoch claimed for an operator without knowing it, because the answer to its claim was
+ * lost. Gives how many.
  */
 export async function releaseStrays(
   db: Queryable,
@@ -244,7 +244,10 @@ SELECT count(*)::int AS seen, max(msgid) AS last,
 FROM (SELECT msgid, expires_at, claimed_by FROM queue WHERE msgid > $2 ORDER BY msgid LIMIT $3) AS part`,
 };
 
-/** A part of the queue by msgid after `afterMsgid`: how many rows it has, its last msgid, and which of them expired. */
+/**
+ * The next part of the queue by msgid, after `afterMsgid`: how many rows it has, its last msgid, and which have
+ * expired.
+ */
 export async function findExpired(
   db: Queryable,
   nowMs: number,
@@ -277,7 +280,9 @@ WITH picked AS MATERIALIZED (
 ${SETTLED('to_timestamp($1 / 1000.0)')}`,
 };
 
-/** Ends those of these messages that expired in the queue; refunded unless an operator may have taken a part. */
+/**
+ * Ends the messages among these that expired in the queue; they are refunded unless an operator may have taken a part.
+ */
 export function expireQueued(db: Queryable, nowMs: number, msgids: readonly number[]): Promise<SettledRow[]> {
   return db.query<SettledRow>(EXPIRE, [nowMs, msgids]);
 }

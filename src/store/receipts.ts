@@ -1,6 +1,6 @@
 /**
- * Receipts and the segments they belong to meet in in_flight; the statement that finds a segment also settles
- * its message. Receipts nothing is found for are in kept-receipts.ts.
+ * Matches receipts to segments in in_flight; the statement that finds a segment also settles its message. Receipts that
+ * match nothing are in kept-receipts.ts.
  */
 import type { Queryable, Statement } from './database.ts';
 import { LIVING_EPOCH } from './node-lease.ts';
@@ -18,12 +18,14 @@ export interface ArrivedReceipt {
   readonly doneAtMs: number;
   /** The receipt as it came. */
   readonly detail: string;
-  /** Whether what its operator took and could not deliver is refunded; which state it is decides the statement. */
+  /**
+   * Whether its operator's undelivered messages are refunded; the statement decides which states count as undelivered.
+   */
   readonly refund: boolean;
 }
 
 const SEGMENT_COLUMNS = ['s1', 's2', 's3', 's4', 's5'] as const;
-/** In long_messages: nothing came in time. Lower than every ordinal, and replaced by a late receipt. */
+/** In long_messages: no receipt came in time. Lower than every state's ordinal, so that a late receipt replaces it. */
 const SILENT = 0;
 const UNKNOWN_ORDINAL = STATE_ORDINALS.indexOf('UNKNOWN') + 1;
 const LAST_UNDECIDED_ORDINAL = STATE_ORDINALS.indexOf('ACCEPTD') + 1;
@@ -93,8 +95,8 @@ export interface SettledReceipts {
 type SummaryRow = Pick<SettledReceipts, 'found' | 'settled' | 'unclaimed'> & { callbackId: null };
 
 /**
- * Settles receipts whose segments wait under exactly these ids; says which those were. The callbacks owed are `holder`'s
- * at once, if there is one and its epoch lives.
+ * Settles receipts whose segments wait under exactly these ids; says which those were. The callbacks owed are
+ * `holder`'s at once, if there is one and its epoch lives.
  */
 export async function settleReceipts(
   db: Queryable,
@@ -235,7 +237,9 @@ export interface SegmentKey {
   readonly operatorId: number;
 }
 
-/** Settles segments in whose rows response and receipt have met, the receipt first; `refunds` as an operator's setting. */
+/**
+ * Settles segments in whose rows response and receipt have met, the receipt first; `refunds` as an operator's setting.
+ */
 export function settleJoined(
   db: Queryable,
   nowMs: number,
@@ -257,7 +261,7 @@ const JOINED: Statement = {
          ORDER BY overdue_at LIMIT $2`,
 };
 
-/** Segments that met their receipt and were left unsettled, because the node died in between. */
+/** Segments that have met their receipt but are not settled, because the node died in between. */
 export function joinedSegments(db: Queryable, nowMs: number, limit: number): Promise<SegmentKey[]> {
   return db.query<SegmentKey>(JOINED, [nowMs, limit]);
 }
@@ -302,7 +306,7 @@ const FORGET_OLD: Statement = {
          DELETE FROM long_messages WHERE submitted_at <= to_timestamp($1 / 1000.0) - interval '10 days'`,
 };
 
-/** Drops rows that only waited for a correction that did not come within a week. */
+/** Deletes rows that were kept for a correction only, after a week without one. */
 export async function forgetTimedOut(db: Queryable, nowMs: number): Promise<void> {
   await db.query(FORGET_OLD, [nowMs]);
 }

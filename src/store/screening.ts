@@ -19,7 +19,7 @@ const OPT_OUTS: Statement = {
   text: 'SELECT account_id AS "accountId", mobile FROM opt_outs',
 };
 
-/** The lists, or undefined when they still are what `knownVersion` stands for. */
+/** The lists, or undefined if they have not changed since `knownVersion`. */
 export async function loadScreening(db: Queryable, knownVersion: string): Promise<ScreeningLists | undefined> {
   const [row] = await db.query<{ version: string }>(VERSION, []);
   const version = row?.version ?? '';

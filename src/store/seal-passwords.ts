@@ -1,6 +1,7 @@
 /**
- * All stored passwords of operators and trunks at once: which are sealed, under which key, and sealing anew what is
- * not. A row's version stays as it is: the password is the same, and no link has to bind again for it.
+ * All stored passwords of operators and trunks at once: which are sealed, under which key, and sealing again those that
+ * are not under the current one. A row's version stays as it is: the password is the same, and no link has to bind
+ * again.
  */
 import type { Logger } from '../base/log.ts';
 import type { Database, KeyedQueryable, Statement } from './database.ts';

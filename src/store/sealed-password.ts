@@ -1,7 +1,7 @@
 /**
- * The password in the settings of an operator or a trunk: in the database it stands as `{"sealed": "v1.…"}` and opens
- * in its own row only; in memory it is what has to be sent. Rows of before, with the password as it is, are read too.
- * One that can't be opened is no fault: whoever uses the settings sees why, and does without.
+ * The password in the settings of an operator or a trunk. In the database it is `{"sealed": "v1.…"}`, which opens in
+ * its own row only; in memory it is the password to send. Older rows, with the plain password, are read too. A password
+ * that can't be opened is not a fault: whoever uses the settings learns why and goes without it.
  */
 import { FeigeError } from '../base/errors.ts';
 import type { SecretKeys } from '../base/secret-keys.ts';

@@ -24,7 +24,10 @@ export async function findSecretKeys(source: KeySource): Promise<SecretKeys> {
   return new SecretKeys([...source.secretKeys, ...(own === undefined ? [] : [own])]);
 }
 
-/** The same, and makes the file of the data directory when no key is there at all. For the process that owns the directory. */
+/**
+ * The same, and makes the file of the data directory when no key is there at all. For the process that owns the
+ * directory.
+ */
 export async function openSecretKeys(source: KeySource): Promise<SecretKeys> {
   const found = await findSecretKeys(source);
   if (found.currentId !== undefined || source.databaseUrl !== undefined) return found;

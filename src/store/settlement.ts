@@ -28,12 +28,12 @@ export const STATE_OF = (ordinal: string) => `(ARRAY['${STATE_ORDINALS.join("','
 const CALLBACK_LIFE = "interval '24 hours'";
 
 /**
- * CTEs that follow one named `verdicts (msgid, state, done_ms, refund, correctable)`. `now` is the SQL of the
- * current time. A verdict on a message that has its final state changes nothing, unless that state was UNKNOWN
- * by time-out (spec README point 16); that one is never refunded, so no refund can happen twice.
- * Leaves `final (msgid, account_id, state, accepted_at, …)` and `owed` for the statement to read. `holder` is the SQL of
- * the epoch that has the callbacks claimed from the start, but for those of `fullHosts` (store/outbox, CallbackHolder).
- * The host of a drurl (normalised at acceptance) is cut out by split_part: a regular expression took 4.5 of 55 µs a row.
+ * CTEs that follow one named `verdicts (msgid, state, done_ms, refund, correctable)`. `now` is the SQL of the current
+ * time. A verdict on a message that has its final state changes nothing, unless that state was UNKNOWN by time-out
+ * (spec README point 16); that one is never refunded, so no refund can happen twice. Leaves `final (msgid, account_id,
+ * state, accepted_at, …)` and `owed` for the statement to read. `holder` is the SQL of the epoch that has the callbacks
+ * claimed from the start, but for those of `fullHosts` (store/outbox, CallbackHolder). The host of a drurl (normalised
+ * at acceptance) is cut out by split_part: a regular expression took 4.5 of 55 µs a row.
  */
 export function settling(now: string, holder = 'NULL::int', fullHosts = "'{}'::text[]"): string {
   return `
@@ -74,7 +74,9 @@ final AS (
 )`;
 }
 
-/** What the last SELECT of a settling statement gives: how many ended in each state, and how long each took. */
+/**
+ * What the last SELECT of a settling statement gives: how many messages ended in each state, and how long each took.
+ */
 export interface SettledRow {
   readonly state: string;
   readonly count: number;

@@ -1,6 +1,6 @@
 /**
- * What submits led to, written in batches: segments an operator took wait in in_flight for their receipts,
- * refused messages end at once. The queue's row goes in the same statement.
+ * Writes the results of submits in batches: segments that an operator took wait in in_flight for their receipts,
+ * refused messages end at once. The queue's row is deleted in the same statement.
  */
 import type { Queryable, Statement } from './database.ts';
 import { SETTLED, type SettledRow, settling } from './settlement.ts';
@@ -27,7 +27,7 @@ export interface SubmittedSegment {
   readonly last: boolean;
 }
 
-/** The id under which a segment waits whose response never came; no operator's id looks like it. */
+/** The id under which a segment waits if its response never came; no operator's id looks like it. */
 export function unknownId(msgid: number, segment: number): string {
   return `?${msgid}/${segment}`;
 }
@@ -227,7 +227,7 @@ const NOTE_EVENTS: Statement = {
          AS r(msgid, at_ms, kind, operator_id, segment, link, sequence, operator_message_id, status, detail)`,
 };
 
-/** Lines for the messages' lives that go with no other change: throttled submits, late responses, duplicates. */
+/** Events in messages' lives that come with no other change: throttled submits, late responses, duplicates. */
 export async function noteEvents(db: Queryable, events: readonly SubmitEvent[]): Promise<void> {
   await db.query(NOTE_EVENTS, [
     events.map((e) => e.msgid),

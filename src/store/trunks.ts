@@ -1,6 +1,7 @@
 /**
  * The SIP trunks that calls can go out through. Every change raises a trunk's version, by which running nodes notice
- * it. Passwords are sealed in the database and open in memory (they have to be used); whoever shows settings masks them.
+ * it. Passwords are sealed in the database and open in memory (they have to be used); whoever shows settings masks
+ * them.
  */
 import { parseTrunkSettings, type TrunkSettings } from '../domain/trunk-settings.ts';
 import type { SecretKeys } from '../base/secret-keys.ts';

@@ -92,7 +92,9 @@ WITH picked AS MATERIALIZED (
 ), ${HOLDING({ now: 'to_timestamp($1 / 1000.0)', graceMs: '$3', detail: 'its validity ended before it could be sent once more' })}`,
 };
 
-/** Lets those of these messages that expired in the queue, and may have arrived all the same, wait for their receipts. */
+/**
+ * Lets those of these messages that expired in the queue, and may have arrived all the same, wait for their receipts.
+ */
 export async function holdExpired(
   db: Queryable,
   nowMs: number,

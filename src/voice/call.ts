@@ -1,6 +1,6 @@
 /**
- * One attempt at a call over one trunk: opens a port, dials, plays as often as is wanted, hangs up, and tells how it
- * ended. Knows neither queue nor points.
+ * One attempt at a call over one trunk: opens a port, dials, plays as often as requested, hangs up, and reports how the
+ * call ended. Knows neither queue nor points.
  */
 import { isIP } from 'node:net';
 import type { Clock } from '../base/clock.ts';
@@ -19,7 +19,7 @@ export interface CallLine {
 export type CallResult =
   | { readonly kind: 'answered'; readonly answeredAtMs: number; readonly talkedMs: number; readonly by: 'us' | 'them' }
   | { readonly kind: 'unanswered'; readonly state: 'NoAnswer' | 'Busy'; readonly reason: string }
-  /** `silent`: nothing at all came from it. `final`: it was answered, so no other trunk may be tried. */
+  /** `silent`: the trunk gave no response at all. `final`: the call was answered, so no other trunk may be tried. */
   | { readonly kind: 'trunk-failed'; readonly reason: string; readonly silent: boolean; readonly final: boolean }
   /** No port for its media is free on this node. */
   | { readonly kind: 'no-media'; readonly reason: string }

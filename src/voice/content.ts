@@ -1,6 +1,6 @@
 /**
- * What a call plays: the speech of its text, or its recording. Recordings that many calls play are read once and kept
- * within a bound, in the order of their last use.
+ * What a call plays: the speech of its text, or its recording. A recording that many calls play is read once and kept
+ * in memory, up to a bound; the one unused for longest is dropped first.
  */
 import { readRecording } from '../store/call-recordings.ts';
 import type { QueuedCall } from '../store/call-queue.ts';

@@ -1,7 +1,7 @@
 /**
- * A claimed call from its speech to its end: what it plays is made, the trunks are tried in order, and what came of it
- * is written down. A failure that is nobody's answer (an engine, a trunk) puts the call off within a bound; an answered
- * call is never dialled again (point 31).
+ * The course of a claimed call, from its speech to its end: makes what it plays, tries the trunks in order, and records
+ * the result. If the speech engine or every trunk fails, the call is tried again later, a bounded number of times; an
+ * answered call is never dialled again (point 31).
  */
 import type { Clock } from '../base/clock.ts';
 import type { CallState } from '../domain/voice-codes.ts';
@@ -36,7 +36,7 @@ export interface CourseContext extends CallDependencies {
   readonly mediaAddressFor: (host: string) => string;
 }
 
-/** How a claimed call stands: nothing dialled yet, its telephone rings, somebody listens. */
+/** The phase of a claimed call: nothing dialled yet, ringing, or answered. */
 export type CoursePhase = 'preparing' | 'dialling' | 'talking' | 'over';
 
 export class CallCourse {
@@ -59,7 +59,7 @@ export class CallCourse {
     return this.#attempt?.isAnswered === true && this.#phase === 'dialling' ? 'talking' : this.#phase;
   }
 
-  /** Resolves when what became of the call is written down. Never rejects. */
+  /** Resolves when the call's result is recorded. Never rejects. */
   async run(): Promise<void> {
     const content = await this.#context.content.of(this.call);
     switch (content.kind) {
@@ -100,7 +100,7 @@ export class CallCourse {
     return this.#roundFailed(reason);
   }
 
-  /** `not-ours`: the claim was lost; somebody else has the call now. */
+  /** `not-ours`: the claim was lost, and another node has the call now. */
   async #overTrunk(trunk: Trunk, samples: Int16Array): Promise<CallResult | 'not-ours'> {
     const { msgid, claim, phone, replayMode, replayTimes } = this.call;
     const { recorder, mediaAddressFor, ringTimeoutMs } = this.#context;
@@ -110,7 +110,7 @@ export class CallCourse {
       if (!this.#dialled) return 'not-ours';
     }
     if (this.#abandoned) return { kind: 'cancelled' };
-    // The process may have been stopped since the database said so, for longer than its lease.
+    // Since the database confirmed the claim, the process may have been stopped for longer than its lease.
     if (this.#context.lease.epoch() !== this.#epoch) return 'not-ours';
     this.#phase = 'dialling';
     this.#attempt = new CallAttempt(this.#context, {
@@ -171,7 +171,7 @@ export class CallCourse {
     return this.#return({ dueAtMs: this.#context.clock.now() + pauseMs, speechFailures: speechFailures + 1 });
   }
 
-  /** Because this node stops. What may have rung is dialled once more at the most. */
+  /** Called because this node stops. A call that may have rung is dialled once more at the most. */
   #giveBack(): Promise<void> {
     const redials = this.call.redials + (this.#phase === 'dialling' ? 1 : 0);
     if (redials > MAX_REDIALS) return this.#end('NoAnswer', { reason: 'interrupted twice' });
@@ -198,7 +198,7 @@ export class CallCourse {
     this.#events.push(this.#eventOf(kind, trunk, this.#context.clock.now(), detail));
   }
 
-  /** Lines that come after the end are written down by themselves. */
+  /** Events that come after the end are recorded separately. */
   #line(trunk: Trunk, { atMs, kind, detail }: CallLine): void {
     const event = this.#eventOf(kind, trunk, atMs, detail);
     if (this.#phase === 'over') void this.#context.recorder.note({ kind: 'events', events: [event] });

@@ -1,6 +1,6 @@
 /**
- * Claims calls as long as there is room for them: in the trunks, in this node, and in what each account may have at
- * once and per second. Everything a claim held is written down, given back, or left to whoever takes over.
+ * Claims calls while the trunks, this node and each account's limits (calls at once and per second) have room for them.
+ * Every claimed call ends as recorded, given back, or left for the node that takes over.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from '../base/log.ts';
@@ -13,15 +13,17 @@ import type { TrunkDirectory } from './trunk-directory.ts';
 import type { TrunkLanes } from './trunk-lanes.ts';
 
 const POLL_BUSY_MS = 20;
-/** Limits hold, or calls go on: room comes back in small pieces, and a bucket keeps no more than 100 ms of them. */
+/**
+ * While limits apply or calls go on, room comes back in small pieces, and a bucket saves up no more than 100 ms of it.
+ */
 const POLL_LIMITED_MS = 50;
 const POLL_IDLE_MS = 250;
 const HINT_SPACING_MS = 5;
 /** Ends of calls make room one by one: a claim for each would cost the database as much as the calls do. */
 const ROOM_SPACING_MS = 20;
-/** Claimed and not dialled yet: speech being made, or waiting for a turn at a trunk. */
+/** Calls that are claimed and not dialled yet, because speech is being made or no trunk has room. */
 const MAX_PREPARING = 100;
-/** Calls that no trunk carries still have to end. */
+/** Calls that no trunk carries are claimed too, since they have to end. */
 const CLAIM_WITHOUT_TRUNKS = 10;
 const PROMOTE_EVERY_MS = 200;
 const PROMOTE_ROWS = 500;
@@ -29,7 +31,7 @@ const NOTE_TALKING_EVERY_MS = 2_000;
 const MAX_ACCOUNT_BUCKETS = 10_000;
 /** Calls that talk when the node is to stop may go on for so long. */
 const STOP_TALKING_MS = 2_000;
-/** For CANCELs and BYEs, and for what they led to to be written down. */
+/** Time for CANCELs and BYEs to be answered and for their results to be recorded. */
 const STOP_WAIT_MS = 2_000;
 
 export interface CallDispatchOptions extends CourseContext {
@@ -42,7 +44,7 @@ export interface CallDispatchOptions extends CourseContext {
   /** On all nodes. */
   readonly callsPerAccount: number;
   readonly callsPerSecondPerAccount: number;
-  /** After a lost claim, when it is looked for the second time; absent: 30 s. */
+  /** When strays are looked for a second time after a lost claim; absent: 30 s. */
   readonly lookAgainAfterMs: number | undefined;
 }
 
@@ -51,7 +53,7 @@ export class CallDispatch {
   readonly #connection: StageConnection;
   readonly #courses = new Map<number, CallCourse>();
   readonly #buckets = new Map<number, TokenBucket>();
-  /** The database may hold claims of this epoch that are not in `#courses`. */
+  /** Watches for claims of this epoch in the database that are not in `#courses`. */
   readonly #strays: StrayWatch;
   #stopping = false;
   #promotedMs = 0;
@@ -84,7 +86,10 @@ export class CallDispatch {
     this.#options.lanes.cancelWaiting();
   }
 
-  /** Claims no more, cancels what rings, lets what talks end within a bound; resolves when all is written down. */
+  /**
+   * Claims nothing more, cancels ringing calls, and lets answered ones end within a bound; resolves when all is
+   * recorded.
+   */
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#wakeUp();

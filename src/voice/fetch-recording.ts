@@ -1,7 +1,7 @@
 /**
- * Fetches the file that a voice_url names, while the request waits (point 33): 6 MB and 30 s at the most, no redirect,
- * only addresses that customers may name, the connection pinned to the address that was checked. Fetches are bounded
- * in all and per account; one that finds no place in its time has failed.
+ * Fetches the file that a voice_url names while the request waits (point 33): at most 6 MB and 30 s, no redirects, only
+ * addresses that customers may name, with the connection pinned to the address that was checked. The number of fetches
+ * is bounded, in all and per account; a fetch that gets no place in time has failed.
  */
 import type { Socket } from 'node:net';
 import { Client } from 'undici';
@@ -80,7 +80,7 @@ export class RecordingFetcher {
       headersTimeout: 0,
       bodyTimeout: 0,
     });
-    // AbortSignal.timeout would keep all of this for its 30 s, however soon the answer came.
+    // AbortSignal.timeout would keep all of this in memory for 30 s, even after the answer has come.
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(new Error('timed out')), deadlineMs - performance.now()).unref();
     try {

@@ -1,4 +1,4 @@
-/** The RTP streams of this node's calls: hands each stream's news to the call it belongs to. */
+/** The RTP streams of this node's calls: passes each stream's events on to its call. */
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { type OpenStream, RtpPlayer, type RtpStats } from './player.ts';
@@ -6,7 +6,7 @@ import type { Connecting, Playing, ThreadSettings } from './player-protocol.ts';
 import type { PacketSpacing } from './player-spacing.ts';
 
 export interface StreamListener {
-  /** What was to be played has been sent. */
+  /** Everything that was to be played has been sent. */
   onFinished(): void;
   onDigit(digit: string): void;
   /** The stream is gone. */

@@ -1,6 +1,7 @@
 /**
- * The voice stages, each with what it needs and nothing more: accepted calls wait in rows, are claimed, spoken, dialled
- * and settled. Starts from the far end, so that nothing is put where nobody looks; stops from the near one.
+ * Builds the voice stages, each with what it needs and nothing more: accepted calls wait in rows, are claimed, spoken,
+ * dialled and settled. It starts them from the far end, so that nothing is queued before someone looks there, and stops
+ * them from the near end.
  */
 import { isIP } from 'node:net';
 import type { Clock } from '../base/clock.ts';
@@ -28,7 +29,7 @@ import { RecordingIntake } from './take-recording.ts';
 import { TrunkDirectory } from './trunk-directory.ts';
 import { TrunkLanes } from './trunk-lanes.ts';
 
-/** What the database did not take by then is found again by whoever takes over. */
+/** Results that the database has not taken by then are left for the node that takes over. */
 const RECORD_PATIENCE_MS = 8_000;
 const DROP_RECORDINGS_EVERY_MS = 600_000;
 /** Of one RTP thread. */

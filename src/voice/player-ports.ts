@@ -1,6 +1,6 @@
 /**
- * Hands out UDP sockets on the even ports of a range (RFC 3550 §11), in turn and beginning anywhere, so that late
- * packets of an ended call do not meet the next one. A port that someone else holds is passed over.
+ * Hands out UDP sockets on the even ports of a range (RFC 3550 §11), in turn from a random start, so that late packets
+ * of an ended call do not reach the next one. Ports that another program uses are skipped.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
@@ -50,7 +50,8 @@ function bindSocket(address: string, port: number): Promise<PortResult> {
   const family = isIPv6(address) ? 6 : 4;
   const socket = createSocket({
     type: family === 6 ? 'udp6' : 'udp4',
-    // Destinations are IP addresses of its family: nothing is looked up on this thread, a send needs no turn of the loop.
+    // Destinations are IP addresses of its family: nothing is looked up on this thread, a send needs no turn of the
+    // loop.
     lookup: (host, _options, done) => done(null, host, family),
   });
   return new Promise((resolve) => {

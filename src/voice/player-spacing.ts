@@ -1,7 +1,6 @@
 /**
- * How evenly packets leave: the time from one packet of a stream to its next, counted in memory that the thread that
- * sends and the one that is asked share. The sender only counts; nothing is locked, and a count that is read a moment
- * too early is there the next time.
+ * How evenly packets leave: counts the times between consecutive packets of a stream. The sending thread counts and the
+ * main thread reads, in shared memory without locks; a count that is read a moment too early is there the next time.
  */
 const CLASS_MS = 0.1;
 /** Up to 200 ms; what took longer counts as that. */
@@ -28,7 +27,7 @@ export class PacketSpacing {
     this.#counts[place] = (this.#counts[place] ?? 0) + 1;
   }
 
-  /** Of what was added since the last time it was asked, as upper bounds; empty when nothing was. */
+  /** Quantiles, as upper bounds, of what was counted since the last call; empty when nothing was. */
   take(quantiles: readonly number[]): SpacingQuantile[] {
     const recent = this.#counts.map((count, place) => (count - (this.#told[place] ?? 0)) >>> 0);
     let all = 0;

@@ -10,7 +10,7 @@ import { PTIME_MS, RtpSender, SAMPLES_PER_PACKET } from '../sip/rtp-sender.ts';
 import type { RemoteMedia } from '../sip/sdp.ts';
 import type { Connecting, Playing, StreamCounts } from './player-protocol.ts';
 
-/** A caller who presses more keys than this is not heard any more. */
+/** Further key presses are ignored. */
 const MAX_DIGITS = 64;
 const NO_SAMPLES = new Int16Array(0);
 

@@ -1,7 +1,7 @@
 /**
- * The main thread's handle of the thread that sends RTP. Opens streams, plays samples on them and hears of their end
- * and of pressed keys. When the thread dies every stream ends with an error, and another thread is started; streams
- * are not carried over, their sockets are gone.
+ * The main thread's handle for the thread that sends RTP. It opens streams, plays samples on them, and is told when
+ * they end and which keys are pressed. If the thread dies, every stream ends with an error and another thread is
+ * started; streams are not carried over, since their sockets are gone.
  */
 import assert from 'node:assert/strict';
 import { Worker } from 'node:worker_threads';
@@ -67,7 +67,7 @@ interface PendingOpen {
 }
 
 export class RtpPlayer {
-  /** Of what it sends, on all streams and threads that it had. */
+  /** The spacing of everything it sends, on all streams and on every thread it has had. */
   readonly spacing = new PacketSpacing();
   readonly #dependencies: RtpPlayerDependencies;
   readonly #maxStreams: number;
@@ -249,7 +249,7 @@ export class RtpPlayer {
   }
 
   #relaunch(): void {
-    // When it fails, `#died` has heard of it and tries again.
+    // If it fails, `#died` is called and tries again.
     this.#launch().catch(() => undefined);
   }
 

@@ -27,7 +27,10 @@ export function parseRecording(bytes: Buffer): Recording {
   return judged.ok ? { ok: true, samples: decode(judged.tag, judged.data) } : judged;
 }
 
-/** What a request has to know of it; decoding ten minutes would keep the others waiting. The format comes before the length. */
+/**
+ * What a request has to know; decoding ten minutes of sound would keep others waiting. The format is judged before the
+ * length.
+ */
 export function judgeRecording(bytes: Buffer): JudgedRecording {
   const wave = readWave(bytes);
   if (wave.kind === 'not-wave') return { ok: false, code: -10 };

@@ -1,15 +1,15 @@
 /**
- * Ends of calls that the database refuses for what is in them, each tried again after growing pauses; at last without
- * callback and event, so that the call leaves the queue and its points come back. As long as not even that is taken it
- * is tried once a minute. Of a node that dies whoever takes over ends the call.
+ * Ends of calls that the database refuses for their content. Each is tried again after growing pauses, at last without
+ * callback and event, so that the call leaves the queue and unused points are refunded. If even that is refused, it is
+ * tried once a minute. If the node dies, the node that takes over ends the call.
  */
 import type { Logger } from '../base/log.ts';
 import type { EndedCall } from '../store/call-settlement.ts';
 
-/** A table that lacks a partition may have it by then. */
+/** Long enough for a missing partition to be made. */
 const PAUSES_MS: readonly number[] = [1_000, 5_000, 30_000];
 const BARE_EVERY_MS = 60_000;
-/** A node has 500 calls; each of them refused is a fault of ours, and its end may take a while to mend. */
+/** A node has 500 calls. A refused end is a fault of ours, and mending it may take a while. */
 const MAX_ENDS = 10_000;
 
 export interface RefusedEndsOptions {

@@ -1,6 +1,6 @@
 /**
- * Writes down what becomes of claimed calls, many at a time, each at once: that one is about to be dialled, that it was
- * answered, how it ended, or that it goes back to the queue. While the database is away a batch is tried again.
+ * Records what becomes of claimed calls, without delay and many in one transaction: that a call is about to be dialled,
+ * was answered, has ended, or goes back to the queue. While the database is away, a batch is tried again.
  */
 import type { Clock } from '../base/clock.ts';
 import { GroupCommit } from '../base/group-commit.ts';
@@ -15,7 +15,7 @@ import {
   type ReturnedCall,
 } from '../store/call-queue.ts';
 import { type EndedCall, type SettledCall, settleCalls } from '../store/call-settlement.ts';
-import type { Database, Queryable, StageConnection } from '../store/database.ts';
+import { type Database, isRowFault, type Queryable, type StageConnection } from '../store/database.ts';
 import { RefusedEnds } from './refused-ends.ts';
 
 const MAX_BATCH = 500;
@@ -24,14 +24,12 @@ const LINGER_MS = 5;
 /** The calls of a node bound it; this only catches a mistake. */
 const MAX_WAITING = 100_000;
 const RETRY_PAUSE_MS = 200;
-/** SQLSTATE classes that one row's content can cause: data exception, integrity violation, program limit. */
-const ROW_FAULT = /^(22|23|54)/;
 
 export type CallNote =
   | ({ readonly kind: 'dialling'; readonly epoch: number } & CallClaim)
   | ({ readonly kind: 'answered'; readonly epoch: number; readonly atMs: number } & CallClaim)
   | { readonly kind: 'ended'; readonly ended: EndedCall; readonly events: readonly CallEvent[] }
-  /** Once more, after it was refused. */
+  /** An end that is tried again after it was refused. */
   | { readonly kind: 'ended-again'; readonly ended: EndedCall; readonly bare: boolean }
   | {
       readonly kind: 'returned';
@@ -81,7 +79,7 @@ export class CallRecorder {
     return (await this.#commits.submit(note)) ?? false;
   }
 
-  /** From `afterMs` on, what the database does not take is left to whoever takes over. */
+  /** After `afterMs`, notes that the database does not take are left for the node that takes over. */
   giveUpAfter(afterMs: number): void {
     setTimeout(() => {
       this.#givingUp = true;
@@ -105,13 +103,13 @@ export class CallRecorder {
       } catch (error) {
         this.#options.log.error({ err: error, notes: batch.length }, 'what became of calls could not be recorded');
         if (this.#givingUp) return batch.map(() => false);
-        if (ROW_FAULT.test(sqlState(error))) return this.#oneByOne(batch);
+        if (isRowFault(error)) return this.#oneByOne(batch);
         await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
       }
     }
   }
 
-  /** What the database refuses fails none of its neighbours; an end counts more than its events, and its reason. */
+  /** A refused note fails none of its neighbours. An end is tried without its events, then without its reason. */
   async #oneByOne(batch: readonly CallNote[]): Promise<boolean[]> {
     const [note, ...others] = batch;
     if (note === undefined) return [];
@@ -166,13 +164,9 @@ async function settle(tx: Queryable, nowMs: number, notes: readonly CallNote[], 
   return ended.length === 0 ? [] : settleCalls(tx, nowMs, ended, { bare });
 }
 
-/** Two claims of one call may stand in one batch. */
+/** A batch may hold two claims of one call. */
 function keyOf({ msgid, claim }: CallClaim): string {
   return `${msgid}/${claim}`;
-}
-
-function sqlState(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
 function byEpoch<Note extends { readonly epoch: number }>(notes: readonly Note[]): Map<number, Note[]> {

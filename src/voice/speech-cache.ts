@@ -1,7 +1,8 @@
 /**
- * Remembers made speech by its content, within a bound of bytes, and lets callers who ask for the same at the same time
- * share one synthesis. Two generations instead of a list by age: when the young one is full it becomes the old one and
- * the old one is dropped whole, so forgetting costs nothing per entry, and what is used moves back to the young.
+ * Remembers speech by its text and settings, up to a number of bytes, and lets callers who ask for the same at the same
+ * time share one synthesis. It keeps two generations instead of a list by age: when the young one is full it becomes
+ * the old one, which is dropped whole, so forgetting costs nothing per entry. Entries that are used move back to the
+ * young one.
  */
 import { createHash } from 'node:crypto';
 import type { SpeechDriver, SpeechRequest } from './speech.ts';

@@ -1,6 +1,7 @@
 /**
- * Reads the WAV that a speech program or service answers: 16-bit PCM, one or two channels, any rate a `Resampler` takes;
- * sizes that a program writing to a pipe can't know are no fault. One that is cut off is: half a code is worse than none.
+ * Reads the WAV that a speech program or service answers: 16-bit PCM, one or two channels, any rate a `Resampler`
+ * takes; sizes that a program writing to a pipe can't know are no fault. One that is cut off is: half a code is worse
+ * than none.
  */
 import { readWave, WAVE_TAG, type WaveFormat } from '../base/wave-file.ts';
 import { MAX_INPUT_HZ, MIN_INPUT_HZ } from './resample.ts';

@@ -1,6 +1,6 @@
 /**
- * A customer's recording from its URL to a stored file that every node can play: fetched, judged, kept. What is wrong
- * with it is answered with the contract's codes while the request waits.
+ * Takes a customer's recording from its URL to a stored file that every node can play: fetches, judges and stores it.
+ * Anything wrong with it is answered with the contract's codes while the request waits.
  */
 import type { Clock } from '../base/clock.ts';
 import type { Database } from '../store/database.ts';

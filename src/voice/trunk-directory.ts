@@ -1,6 +1,6 @@
 /**
- * What this node knows of the trunks: their settings, read every second, and whether they are alive, asked with
- * OPTIONS (RFC 3261 §11). A trunk that did not answer goes to the end of the line until it does.
+ * What this node knows about the trunks: their settings, read every second, and whether they answer OPTIONS (RFC 3261
+ * §11). A trunk that did not answer is tried last until it does.
  */
 import type { Logger } from '../base/log.ts';
 import { Periodic } from '../base/periodic.ts';
@@ -11,9 +11,9 @@ import type { Database } from '../store/database.ts';
 import { listTrunks, type Trunk } from '../store/trunks.ts';
 
 const REFRESH_EVERY_MS = 1_000;
-/** A trunk that is down is asked this often. */
+/** How often a trunk that is down gets an OPTIONS. */
 const DOWN_HEARTBEAT_MS = 5_000;
-/** How long a trunk that is never asked stays at the end of the line after it gave no answer. */
+/** How long a trunk that gets no OPTIONS is tried last after it gave no answer. */
 const DOWN_WITHOUT_HEARTBEAT_MS = 10_000;
 
 interface Health {
@@ -76,7 +76,7 @@ export class TrunkDirectory {
       );
   }
 
-  /** It gave no answer. */
+  /** Call it when the trunk gave no answer. */
   markDown(trunk: Trunk, reason: string): void {
     const health = this.#healthOf(trunk);
     if (!health.down) this.#log.warn({ trunk: trunk.name, reason }, 'a trunk does not answer');
@@ -93,7 +93,9 @@ export class TrunkDirectory {
     for (const trunk of this.#trunks) this.#beat(trunk);
   }
 
-  /** One whose password can't be read is told of once and left out; if it is the one that was used before, it still is. */
+  /**
+   * A trunk whose password can't be read is logged once and left out, unless it was in use before with that password.
+   */
   #usable(trunks: readonly Trunk[]): Trunk[] {
     const usable: Trunk[] = [];
     const unreadable = new Map<number, string>();

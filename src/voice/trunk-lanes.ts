@@ -1,11 +1,11 @@
 /**
- * How many calls each trunk carries now and how fast new ones may follow (issue 3: calls/s and concurrent calls per
- * trunk). A call waits for its turn here, in order; whoever claims asks first how much room there is.
+ * Limits the calls of each trunk, at once and per second (issue 3). A call waits here for its turn, in order; the
+ * dispatcher asks how much room there is before it claims.
  */
 import { TokenBucket } from '../base/token-bucket.ts';
 import type { Trunk } from '../store/trunks.ts';
 
-/** How often those who wait are looked at while there is one. */
+/** How often waiting calls are looked at while there are any. */
 const TICK_MS = 20;
 
 interface Lane {
@@ -37,7 +37,10 @@ export class TrunkLanes {
     return room;
   }
 
-  /** Resolves with true when a call may be dialled over it, which `release` has to end; false after `cancelWaiting`. */
+  /**
+   * Resolves with true when a call may be dialled over the trunk; call `release` at its end. False after
+   * `cancelWaiting`.
+   */
   turn(trunk: Trunk): Promise<boolean> {
     const lane = this.#laneOf(trunk);
     const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -54,7 +57,7 @@ export class TrunkLanes {
     this.#serve(lane);
   }
 
-  /** Nobody gets a turn that waits for one now. */
+  /** Ends all waiting; none of those that wait now gets a turn. */
   cancelWaiting(): void {
     for (const lane of this.#lanes.values()) for (const answer of lane.waiting.splice(0)) answer(false);
     clearInterval(this.#ticker);

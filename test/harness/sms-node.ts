@@ -11,7 +11,7 @@ import { parseOperatorSettings } from '../../src/domain/operator-settings.ts';
 import { parseMobile } from '../../src/domain/phone-number.ts';
 import { measure } from '../../src/gsm/segments.ts';
 import { SimulatedOperator } from '../../src/simulator/smsc.ts';
-import type { AcceptOutcome } from '../../src/sms/accept.ts';
+import type { AcceptOutcome } from '../../src/store/charged-batches.ts';
 import { SmsPipeline } from '../../src/sms/pipeline.ts';
 import type { LookUp } from '../../src/sms/query.ts';
 import { createAccount } from '../../src/store/account-admin.ts';

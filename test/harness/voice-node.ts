@@ -13,7 +13,8 @@ import { Database } from '../../src/store/database.ts';
 import { NodeLease } from '../../src/store/node-lease.ts';
 import { makePartitions } from '../../src/store/partitions.ts';
 import { addTrunk } from '../../src/store/trunks.ts';
-import type { CallOutcome, NewCall } from '../../src/voice/accept.ts';
+import type { AcceptOutcome } from '../../src/store/charged-batches.ts';
+import type { NewCall } from '../../src/voice/accept.ts';
 import { VoicePipeline } from '../../src/voice/pipeline.ts';
 import type { CallLookUp } from '../../src/voice/query.ts';
 import type { SpeechDriver } from '../../src/voice/speech.ts';
@@ -47,7 +48,7 @@ export interface VoiceNode {
   readonly clock: FollowingClock;
   readonly accountId: number;
   rows<Row>(sql: string, parameters?: readonly (string | number)[]): Promise<Row[]>;
-  accept(phone: string, more?: Partial<NewCall>): Promise<CallOutcome>;
+  accept(phone: string, more?: Partial<NewCall>): Promise<AcceptOutcome>;
   /** The msgid of a call that was accepted. */
   sent(phone: string, more?: Partial<NewCall>): Promise<number>;
   lookUp(msgid: number): Promise<CallLookUp>;

@@ -108,6 +108,27 @@ test('no file imports from a room above its own or beside it', () => {
   assert.deepEqual(offences, []);
 });
 
+test('ARCHITECTURE.md shows the same table', () => {
+  const page = readFileSync(join(ROOT, 'ARCHITECTURE.md'), 'utf8');
+  const [, chains = ''] = /^### Who may import whom\n\n((?: {4}.*\n)+)/m.exec(page) ?? [];
+  const shown = new Map<string, Set<string>>();
+  for (const chain of chains.split(/\n| {4,}/).filter((part) => part !== '')) {
+    const groups = chain.split(' ← ').map((group) => group.split(', '));
+    for (const [index, rooms] of groups.entries()) {
+      for (const room of rooms) {
+        shown.set(room, new Set([...(shown.get(room) ?? []), ...(groups[index - 1] ?? [])]));
+      }
+    }
+  }
+  const reached = (room: string): string[] => {
+    const found = new Set([room]);
+    for (const next of found) for (const lower of shown.get(next) ?? []) found.add(lower);
+    return [...found].sort();
+  };
+  assert.deepEqual([...shown.keys()].sort(), Object.keys(ARROWS).sort());
+  for (const room of shown.keys()) assert.deepEqual(reached(room), [...mayImport(room)].sort(), room);
+});
+
 test('the table itself has no cycle', () => {
   for (const [room, lower] of Object.entries(ARROWS)) {
     for (const next of lower) assert.ok(!mayImport(next).has(room), `${room} and ${next} import each other`);

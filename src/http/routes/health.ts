@@ -1,4 +1,7 @@
-/** /healthz: everything a request needs is up. /readyz: and requests are wanted, which ends before the server does. */
+/**
+ * /healthz: everything that a request needs is up. /readyz: in addition, new requests are wanted; false once a stop
+ * begins.
+ */
 import type { FastifyInstance } from 'fastify';
 
 const OK = 200;

@@ -73,7 +73,7 @@ export class SmsQuery {
   }
 }
 
-/** `nobody`: a number, but none that a message can have gone to. */
+/** `nobody`: a number to which no message can have been sent. */
 function readReference(account: Account, parameters: Parameters): MessageReference | 'malformed' | 'nobody' {
   const msgid = parameters.text('msgid')?.trim() ?? '';
   const mobile = parameters.text('mobile') ?? '';

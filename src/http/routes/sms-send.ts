@@ -3,8 +3,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Code } from '../../domain/codes.ts';
 import { type SendParameters, type ValidSend, validateSend } from '../../domain/send-request.ts';
 import { undoDoubleEncoding } from '../../domain/text.ts';
-import type { AcceptOutcome } from '../../sms/accept.ts';
 import type { Account } from '../../store/accounts.ts';
+import type { AcceptOutcome } from '../../store/charged-batches.ts';
 import { type Answer, fixedAnswer, sentAnswer } from '../answer.ts';
 import type { Authenticator } from '../authenticate.ts';
 import type { Parameters } from '../parameters.ts';
@@ -53,7 +53,7 @@ export class SmsSend {
       const outcome = await this.#accept(account, verdict.send);
       return answerTo(outcome, account, verdict.send.points);
     } catch (error) {
-      // It may have been stored: whoever says anything now may be wrong.
+      // It may have been stored, so any answer could be wrong.
       this.#services.log.error({ err: error }, 'acceptance failed in a way it must not');
       return 'no-answer';
     }
@@ -70,7 +70,7 @@ export class SmsSend {
   async #askForDrurlAndPoints(account: Account, send: ValidSend): Promise<Code | undefined> {
     const { accounts, drurlCheck } = this.#services;
     if (account.balance < send.points) {
-      // What is kept is a hint: a top-up holds at once.
+      // The balance in memory is only a hint: a top-up must count at once.
       try {
         account.balance = (await accounts.readBalance(account.accountId)) ?? 0;
       } catch {
@@ -118,7 +118,7 @@ function answerTo(outcome: AcceptOutcome, account: Account, points: number): Ans
       account.balance -= points;
       return sentAnswer(outcome.msgid);
     case 'insufficient-points':
-      // The next request reads the balance before it troubles a batch.
+      // Makes the next request read the balance before it joins a batch.
       account.balance = 0;
       return fixedAnswer('00020');
     case 'account-changed':

@@ -8,7 +8,8 @@ import { expectedSpeechMs, longestCallSeconds, roughSpeechMs } from '../../domai
 import { type ValidVoice, validateVoice, type VoiceParameters } from '../../domain/voice-request.ts';
 import { pointsForSeconds, type Tariff, tariffOf } from '../../domain/voice-tariff.ts';
 import type { Account } from '../../store/accounts.ts';
-import type { CallOutcome, NewCall } from '../../voice/accept.ts';
+import type { AcceptOutcome } from '../../store/charged-batches.ts';
+import type { NewCall } from '../../voice/accept.ts';
 import type { Authenticator } from '../authenticate.ts';
 import type { Parameters } from '../parameters.ts';
 import type { HttpServices, VoiceServices } from '../services.ts';
@@ -80,7 +81,7 @@ export class VoiceSend {
       const outcome = await this.#services.acceptance.accept(newCall(account, call, content, { tariff, points }));
       return answerTo(outcome, account, points);
     } catch (error) {
-      // It may have been stored: whoever says anything now may be wrong.
+      // It may have been stored, so any answer could be wrong.
       this.#services.log.error({ err: error }, 'acceptance of a call failed in a way it must not');
       return 'no-answer';
     }
@@ -88,7 +89,7 @@ export class VoiceSend {
 
   async #hasPoints(account: Account, points: number): Promise<boolean> {
     if (account.balance >= points) return true;
-    // What is kept is a hint: a top-up holds at once.
+    // The balance in memory is only a hint: a top-up must count at once.
     account.balance = (await this.#services.accounts.readBalance(account.accountId)) ?? 0;
     return account.balance >= points;
   }
@@ -100,7 +101,7 @@ export class VoiceSend {
   }
 }
 
-/** The rough length where it costs no more than the least there is; else the one of what will be read aloud. */
+/** The rough length if it costs no more than the minimum price; otherwise that of the text as it will be read aloud. */
 function speechContent(body: string, speed: number, call: ValidVoice, tariff: Tariff): Content {
   const rough = { recordingId: undefined, playMs: roughSpeechMs(body, speed) };
   if (priceOf(call, rough, tariff) <= tariff.points) return rough;
@@ -153,18 +154,19 @@ function readVoiceParameters(account: Account, parameters: Parameters): VoicePar
   };
 }
 
-function answerTo(outcome: CallOutcome, account: Account, points: number): VoiceAnswer | 'account-changed' {
+function answerTo(outcome: AcceptOutcome, account: Account, points: number): VoiceAnswer | 'account-changed' {
   switch (outcome.kind) {
     case 'accepted':
       account.balance -= points;
       return [outcome.msgid, points];
     case 'insufficient-points':
-      // The next request reads the balance before it troubles a batch.
+      // Makes the next request read the balance before it joins a batch.
       account.balance = 0;
       return '-2';
     case 'account-changed':
       return 'account-changed';
     case 'not-stored':
+    case 'unreachable':
       return '-99';
     case 'unresolved':
       return 'no-answer';

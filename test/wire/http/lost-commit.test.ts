@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { createLogger } from '../../../src/base/log.ts';
-import { smsHooks, voiceHooks } from '../../../src/platform.ts';
+import { smsHooks, voiceHooks } from '../../../src/stage-hooks.ts';
 import { Acceptance } from '../../../src/sms/accept.ts';
 import { Database } from '../../../src/store/database.ts';
 import { checkLedger } from '../../../src/store/ledger.ts';

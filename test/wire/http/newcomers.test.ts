@@ -158,7 +158,10 @@ test('those that wait when somebody from their address gets in are taken at once
 test('a client that leaves while it waits is forgotten, whether it reset the connection or ended it', async () => {
   await start();
   await openSilently(CROWD);
-  for (const [index, socket] of sockets.entries()) index % 2 === 0 ? socket.resetAndDestroy() : socket.end();
+  for (const [index, socket] of sockets.entries()) {
+    if (index % 2 === 0) socket.resetAndDestroy();
+    else socket.end();
+  }
   assert.equal(await ask('/', STRANGERS_ADDRESS), 200);
   agent.destroy();
   let open = CROWD;

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { DEFAULT_VOICE_PRICES, parseVoicePrices } from '../../../src/domain/voice-tariff.ts';
 import type { VoiceServices } from '../../../src/http/services.ts';
-import type { CallOutcome, NewCall } from '../../../src/voice/accept.ts';
+import type { AcceptOutcome } from '../../../src/store/charged-batches.ts';
+import type { NewCall } from '../../../src/voice/accept.ts';
 import { type Platform, startPlatform } from './platform.ts';
 
 let platform: Platform;
 const accepted: NewCall[] = [];
-const state: { outcome: CallOutcome; lookUpFails: boolean } = {
+const state: { outcome: AcceptOutcome; lookUpFails: boolean } = {
   outcome: { kind: 'accepted', msgid: 8_692_325 },
   lookUpFails: false,
 };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inHalves } from '../../../src/base/halves.ts';
-import { judgeCharges } from '../../../src/store/charged-batch.ts';
+import { judgeCharges } from '../../../src/store/charged-batches.ts';
 
 const row = (msgid: number, accountId: number, points: number) => ({ msgid, accountId, points });
 const poor = (msgid: number, balance: number) => ({ msgid, stale: false, balance });
