@@ -77,7 +77,7 @@ async function run(options: FaultsOptions): Promise<void> {
   });
   const figures = figuresOf(schedule, result);
   printTable(figures, result);
-  if (!passes(figures, result)) {
+  if (!passes(figures, result, options.rate * options.seconds)) {
     tell(`FAILED. Again: ${commandOf(options)}`);
     process.exitCode = 1;
   }
