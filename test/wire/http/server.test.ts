@@ -37,6 +37,18 @@ beforeEach(() => {
   platform.isReady = true;
 });
 
+/** What comes back until the server closes; the sending side stays open. */
+async function exchange(bytes: Buffer | string): Promise<string> {
+  const socket = connect(platform.port, '127.0.0.1').on('error', () => {});
+  let received = '';
+  socket.on('data', (chunk: Buffer) => {
+    received += chunk.toString();
+  });
+  socket.write(bytes);
+  await once(socket, 'close');
+  return received;
+}
+
 test('methods other than GET and POST are 405 and do nothing', async () => {
   for (const method of ['HEAD', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'PROPFIND']) {
     const response = await platform.ask(SEND, { method });
@@ -98,17 +110,59 @@ test('broken requests get their error and harm nobody else', async () => {
     `POST ${SEND} HTTP/1.1\r\nHost: a\r\nhost: a\r\nContent-Length: 9\r\n\r\nbody`,
     `GET ${SEND}é HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n`,
   ]) {
-    const socket = connect(platform.port, '127.0.0.1').on('error', () => {});
-    let received = '';
-    socket.on('data', (chunk: Buffer) => {
-      received += chunk.toString();
-    });
-    socket.write(bytes);
-    await once(socket, 'close');
-    assert.match(received, /^HTTP\/1\.1 400 /, JSON.stringify(bytes));
+    assert.match(await exchange(bytes), /^HTTP\/1\.1 400 /, JSON.stringify(bytes));
   }
   assert.equal((await platform.ask(SEND)).json().code, '00000');
   assert.equal(platform.accepted.length, 1);
+});
+
+test('a request line without a version, or of another HTTP than 1, is 505, charges nothing and ends its connection', async () => {
+  for (const bytes of [
+    `GET ${SEND}\r\n\r\n`,
+    `GET ${SEND}\r\nHost: a\r\n\r\n`,
+    `GET ${SEND} HTTP/0.9\r\nHost: a\r\n\r\n`,
+    `GET ${SEND} HTTP/2.0\r\nHost: a\r\n\r\n`,
+    `GET ${SEND}\xff\r\n\r\n`,
+    `POST ${SEND}\r\nHost: a\r\nContent-Length: 9\r\n\r\nmessage=a`,
+    `GET ${SEND}\r\n\r\nGET ${SEND} HTTP/1.1\r\nHost: a\r\n\r\n`,
+  ]) {
+    const received = await exchange(Buffer.from(bytes, 'latin1'));
+    assert.match(received, /^HTTP\/1\.1 505 /, JSON.stringify(bytes));
+    assert.equal(received.split('HTTP/1.1 ').length, 2, received);
+  }
+  assert.match(await exchange(`GET ${SEND} HTTP/1.0\r\n\r\n`), /"code":"00000"/);
+  assert.equal(platform.accepted.length, 1);
+});
+
+test('a URL in absolute form is the same request, at the endpoints and in a mounted room', async () => {
+  for (const origin of ['http://a', 'HTTP://A:80', 'https://a.example:8443']) {
+    assert.equal((await platform.ask(origin + SEND)).json().code, '00000', origin);
+    assert.equal((await platform.ask(origin + SEND, { method: 'HEAD' })).status, 405);
+    assert.equal((await platform.ask(`${origin}/simulator/handsets?wait=5`)).status, 201);
+    const request = mounted.at(-1) ?? assert.fail();
+    assert.deepEqual([request.path, request.query.get('wait')], ['/simulator/handsets', '5']);
+    // The room lets pass by it who may ask (RFC 9112 §3.2.2: what Host says is of no account).
+    assert.equal(request.headers.host, origin.split('//')[1]);
+  }
+  for (const none of ['http://a', 'http://a?x', `ftp://a${SEND}`]) {
+    assert.equal((await platform.ask(none)).status, 404, none);
+  }
+  assert.equal(platform.accepted.length, 3);
+});
+
+test('a Content-Type that is no media type gets the code of the contract, not 415', async () => {
+  const [path = '', query = ''] = SEND.split('?');
+  for (const type of ['garbage', 'utf-8', 'text/', '/', 'a/b, c/d', 'application/x-www-form-urlencoded, a', 'a b/c']) {
+    const headers = { 'Content-Type': type };
+    const inQuery = await platform.ask(SEND, { method: 'POST', headers, body: 'message=other' });
+    assert.deepEqual([inQuery.status, inQuery.json().code], [200, '00000'], type);
+    const inBody = await platform.ask(path, { method: 'POST', headers, body: query });
+    assert.deepEqual([inBody.status, inBody.json().code], [200, '00010'], type);
+  }
+  assert.deepEqual([...new Set(platform.accepted.map(({ body }) => body))], ['hello']);
+  const empty = await platform.ask(path, { method: 'POST', headers: { 'Content-Type': '' }, body: query });
+  assert.equal(empty.json().code, '00000');
+  assert.equal((await platform.ask('/none', { method: 'POST', headers: { 'Content-Type': '?' }, body: 'a' })).status, 404);
 });
 
 test('a client that ends its side after the request gets its answer, and the connection ends with it', async () => {
