@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import { type FastifyInstance, fastify } from 'fastify';
 import { Authenticator, type HashListener } from './authenticate.ts';
 import { ClientAddresses } from './client-address.ts';
+import { mendContentType } from './content-type.ts';
 import { mountEndpoint } from './routes/api-endpoint.ts';
 import { mountHealth } from './routes/health.ts';
 import { mountRoutes } from './routes/mounted.ts';
@@ -75,7 +76,10 @@ export async function createApplication(services: HttpServices, server: ServerHo
   mountHealth(app, { ready: services.ready, stopping: server.isStopping });
   if (services.mount !== undefined) mountRoutes(app, services.mount);
   await app.ready();
-  return (request, response) => app.routing(request, response);
+  return (request, response) => {
+    mendContentType(request.headers);
+    app.routing(request, response);
+  };
 }
 
 /** Unknown paths, other methods, broken bodies, faults. */

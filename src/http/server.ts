@@ -2,7 +2,7 @@
  * The platform's HTTP and HTTPS listeners before one set of routes. Slow, broken and oversized requests end in bounded
  * time. Stopping takes no new requests, lets those in flight end, and is over after a bounded time in any case.
  */
-import { createServer, type Server, type ServerOptions } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerOptions } from 'node:http';
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Logger } from '../base/log.ts';
@@ -11,6 +11,7 @@ import { MAX_CONNECTIONS } from './connection-bound.ts';
 import { hasSeveralHosts } from './host-header.ts';
 import { Newcomers } from './newcomers.ts';
 import { acceptRawUrls, noteResponses } from './raw-url.ts';
+import { isHttp1, toOriginForm } from './request-line.ts';
 import type { Certificate } from './self-signed.ts';
 import type { HttpServices } from './services.ts';
 
@@ -26,6 +27,7 @@ const TIMEOUT_CHECK_PERIOD_MS = 2_000;
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
 const BAD_REQUEST = 400;
+const VERSION_NOT_SUPPORTED = 505;
 const LISTEN_BACKLOG = 1_024;
 /** Requests in flight have this long when the server stops. */
 const STOP_PATIENCE_MS = 5_000;
@@ -105,11 +107,13 @@ export class HttpServer {
     return noteResponses((request, response) => {
       // A proxy may take what follows such a request for a part of it, so the connection ends with the refusal.
       if (this.#refused.has(request.socket)) return;
-      if (hasSeveralHosts(request)) {
+      const refusal = refusalOf(request);
+      if (refusal !== undefined) {
         this.#refused.add(request.socket);
-        response.writeHead(BAD_REQUEST, { Connection: 'close', 'Content-Length': '0' }).end();
+        response.writeHead(refusal, { Connection: 'close', 'Content-Length': '0' }).end();
         return;
       }
+      toOriginForm(request);
       if (this.#stopping) response.setHeader('Connection', 'close');
       handle(request, response);
     });
@@ -140,6 +144,12 @@ export class HttpServer {
 /** The server on which main's platform answers. */
 export function createHttpServer(services: HttpServices): HttpServer {
   return new HttpServer(services);
+}
+
+/** The status of a request that no route may see. */
+function refusalOf(request: IncomingMessage): number | undefined {
+  if (!isHttp1(request)) return VERSION_NOT_SUPPORTED;
+  return hasSeveralHosts(request) ? BAD_REQUEST : undefined;
 }
 
 function close(server: Server | SecureServer): Promise<void> {

@@ -1,11 +1,12 @@
 /**
- * `npm run test:fuzz -- [--inputs N] [--seed N] [--json]`: the long run of the fuzzing. Ends with 1 when an input did
- * harm or memory grew; what did harm is kept in test/fuzz/failures and fed first the next time.
+ * `npm run test:fuzz -- [--inputs N] [--seed N] [--target NAME] [--from N] [--to N] [--json]`: the long run of the
+ * fuzzing, or a part of it again. Ends with 1 when an input did harm or memory grew; what did harm is kept in
+ * test/fuzz/corpus/finds, and what is there is fed first.
  */
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { table } from '../../src/cli/output.ts';
-import { faultsOf } from './judge.ts';
+import { faultsOf, harmIn } from './judge.ts';
 import { runFuzz, type TargetReport } from './run.ts';
 import { callTargets, messageTargets } from './targets.ts';
 
@@ -15,14 +16,17 @@ const MAX_INPUTS = 1_000_000_000;
 interface FuzzOptions {
   readonly inputs: number;
   readonly seed: number;
+  readonly target?: string;
+  readonly from?: number;
+  readonly to?: number;
   readonly json?: boolean;
 }
 
-function wholeNumber(most: number): (value: string) => number {
+function wholeNumber(most: number, least = 1): (value: string) => number {
   return (value) => {
     const number = Number(value);
-    if (/^\d+$/.test(value) && number >= 1 && number <= most) return number;
-    throw new InvalidArgumentError(`It must be a whole number from 1 to ${most}.`);
+    if (/^\d+$/.test(value) && number >= least && number <= most) return number;
+    throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
   };
 }
 
@@ -54,18 +58,28 @@ await new Command('fuzz')
       .argParser(wholeNumber(MAX_SEED))
       .default(1 + Math.floor(Math.random() * (MAX_SEED - 1)), 'a fresh one'),
   )
+  .option('--target <name>', 'only this one, by its name in the table')
+  .addOption(new Option('--from <number>', 'of its inputs, from this one').argParser(wholeNumber(MAX_INPUTS, 0)))
+  .addOption(
+    new Option('--to <number>', 'to before this one; 0: only what is in corpus/finds').argParser(
+      wholeNumber(MAX_INPUTS, 0),
+    ),
+  )
   .option('--json', 'one JSON object as the last line')
-  .action(async ({ inputs, seed, json }: FuzzOptions) => {
+  .action(async ({ inputs, seed, target: only, from, to, json }: FuzzOptions) => {
     process.stdout.write(`seed ${seed}\n`);
-    const failures = fileURLToPath(new URL('failures/', import.meta.url));
+    const finds = fileURLToPath(new URL('corpus/finds/', import.meta.url));
     const reports: TargetReport[] = [];
-    for (const target of [...messageTargets(), ...callTargets()]) {
-      const done = await runFuzz({ targets: [target], inputs, seed, failures });
+    const targets = [...messageTargets(), ...callTargets()].filter(({ name }) => only === undefined || name === only);
+    if (targets.length === 0) throw new InvalidArgumentError(`There is no target ${only}.`);
+    for (const target of targets) {
+      const done = await runFuzz({ targets: [target], inputs, seed, finds, from, to });
       reports.push(...done);
       process.stderr.write(`${JSON.stringify(done)}\n`);
     }
     process.stdout.write(`${show(reports)}\n`);
-    const faults = reports.flatMap(faultsOf);
+    // A part of a run is too short for the rest.
+    const faults = reports.flatMap(from === undefined && to === undefined ? faultsOf : harmIn);
     for (const fault of faults) process.stdout.write(`fault: ${fault}\n`);
     if (json === true) process.stdout.write(`${JSON.stringify({ seed, inputs, reports })}\n`);
     process.exitCode = faults.length === 0 ? 0 : 1;

@@ -26,7 +26,7 @@ const ADDRESSES = 1_000;
 const HEALTHY =
   'GET /json/sms_send.php?username=test&password=1234&mobile=0911222333&message=well HTTP/1.1\r\nHost: a\r\n\r\n';
 const STATUS = /HTTP\/1\.1 (\d{3}) /g;
-const ALLOWED = new Set(['100', '200', '400', '404', '405', '408', '413', '414', '415', '417', '431', '501']);
+const ALLOWED = new Set(['100', '200', '400', '404', '405', '408', '413', '414', '415', '417', '431', '501', '505']);
 /** Codes that only a fault gives. */
 const FAULTS = /"code":"9999[89]"|resp=-99/;
 const MAX_ANSWER_CHARACTERS = 1_000_000;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { ask, type Response } from '../wire/http/platform.ts';
+import { ENDPOINTS, type Endpoint, expectedCode } from './hostile-endpoints.ts';
 import {
   BOUNDARY,
   codeOf,
@@ -13,9 +14,12 @@ import {
   URLENCODED,
   urlencoded,
 } from './hostile-target.ts';
-import { ENDPOINTS, type Endpoint, HOSTILE_VALUES } from './hostile-values.ts';
+import { HOSTILE_VALUES } from './hostile-values.ts';
 
-const MIB = 1_048_576;
+const TEN_MB = 10_485_760;
+const MAX_TRIES = 20;
+const CHUNK = Buffer.alloc(65_536, 'a');
+const CHUNK_HEAD = `${CHUNK.length.toString(16)}\r\n`;
 const TYPES = [URLENCODED, `multipart/form-data; boundary=${BOUNDARY}`, 'application/json', 'text/plain'];
 /** Whether the endpoint's parameters, which come with it, are found. */
 type Reading = 'read' | 'not read';
@@ -27,12 +31,12 @@ before(async () => {
 });
 after(() => target.stop());
 
-/** Without its parameters a request has no username, which every endpoint tells by the first code of that parameter. */
+/** Without its parameters a request has no username, or none that is left of it. */
 function assertReading(endpoint: Endpoint, response: Response, reading: Reading, what: string): void {
   const seen = `${endpoint.path}, ${what}: ${response.status} ${response.body}`;
   assert.equal(response.status, 200, seen);
   if (reading === 'read') assert.match(response.body, endpoint.answer, seen);
-  else assert.equal(codeOf(response), endpoint.codes.username?.[0], seen);
+  else assert.equal(codeOf(response), expectedCode(endpoint, 'username', 'nothing but control characters'), seen);
 }
 
 const field = (name: string, value: Buffer | string): Buffer =>
@@ -139,17 +143,31 @@ const MULTIPARTS: readonly {
   },
 ];
 
+/**
+ * The platform closes with most of it unread, and the reset that follows may reach a client before it has read the
+ * answer: then it has none. It is never another one.
+ */
+async function assertTooLarge(request: Buffer): Promise<void> {
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    const answer = await target.raw(request);
+    assert.match(answer, /^(?:HTTP\/1\.1 413 |$)/);
+    if (answer !== '') return;
+  }
+  assert.fail(`no answer was read in ${MAX_TRIES} tries`);
+}
+
 for (const endpoint of ENDPOINTS) {
   const { path } = endpoint;
   describe(`${path} ${endpoint.how}`, () => {
     test('refuses bodies of 10 MB with 413, of every type, announced or in chunks', async () => {
-      const body = Buffer.alloc(10 * MIB, 'a');
+      const body = Buffer.alloc(TEN_MB, 'a');
+      const chunks = Array.from({ length: TEN_MB / CHUNK.length }, () => joined(CHUNK_HEAD, CHUNK, '\r\n'));
       for (const type of TYPES) {
         const announced = head('POST', path, { 'Content-Type': type, 'Content-Length': body.length });
-        assert.match(await target.raw(announced), /^HTTP\/1.1 413 /);
-        const chunk = Buffer.concat([Buffer.from('100000\r\n'), body.subarray(0, MIB), Buffer.from('\r\n')]);
+        assert.match(await target.raw(announced), /^HTTP\/1\.1 413 /);
+        await assertTooLarge(joined(announced, body));
         const chunked = head('POST', path, { 'Content-Type': type, 'Transfer-Encoding': 'chunked' });
-        assert.match(await target.raw(Buffer.concat([Buffer.from(chunked), chunk, chunk, chunk])), /^HTTP\/1.1 413 /);
+        await assertTooLarge(joined(chunked, ...chunks, '0\r\n\r\n'));
       }
     });
 
@@ -163,14 +181,15 @@ for (const endpoint of ENDPOINTS) {
 
     test('counts the last of a parameter that comes twice, be it worse or better', async () => {
       const own = target.pairsOf(endpoint);
-      const hostile = HOSTILE_VALUES['SQL that is always true'] ?? assert.fail();
-      for (const [name, codes] of Object.entries(endpoint.codes)) {
+      const kind = 'SQL that is always true';
+      const hostile = HOSTILE_VALUES[kind];
+      for (const name of Object.keys(endpoint.codes)) {
         // Of one that a good request lacks, an empty value is the better one.
         const better = own.find(([known]) => known === name)?.[1] ?? Buffer.alloc(0);
         const others: Pairs = own.filter(([known]) => known !== name);
         for (const form of FORMS) {
           const worseLast = await target.request(endpoint, [...others, [name, better], [name, hostile]], form);
-          assert.ok(codes.includes(codeOf(worseLast)), `${name} by ${form}: ${worseLast.body}`);
+          assert.equal(codeOf(worseLast), expectedCode(endpoint, name, kind), `${name} by ${form}: ${worseLast.body}`);
           const betterLast = await target.request(endpoint, [...others, [name, hostile], [name, better]], form);
           assertReading(endpoint, betterLast, 'read', `${name} by ${form}`);
         }

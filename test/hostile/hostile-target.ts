@@ -1,11 +1,11 @@
 /** The platform as its users start it, with its real database, and the ways in which hostile requests are sent to it. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { connect } from 'node:net';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { makeDataDir, type PlatformProcess, startPlatformProcess } from '../harness/platform-process.ts';
+import { eventually } from '../harness/sms-node.ts';
 import { ask, type Response } from '../wire/http/platform.ts';
-import { ENDPOINTS, type Endpoint } from './hostile-values.ts';
+import { ENDPOINTS, type Endpoint } from './hostile-endpoints.ts';
 
 export const BOUNDARY = 'a-boundary';
 export const FORMS = ['query', 'urlencoded', 'multipart'] as const;
@@ -47,9 +47,11 @@ export async function startHostileTarget(more: Readonly<Record<string, string>> 
     return form === 'query' ? ask(port, `${path}?${encoded}`) : post(path, URLENCODED, encoded);
   };
   const good: HostileTarget['good'] = (endpoint) => request(endpoint, pairsOf(endpoint), 'query');
-  const [send] = ENDPOINTS;
-  assert.ok(send);
+  const [send, query] = ENDPOINTS;
+  assert.ok(send !== undefined && query !== undefined);
   msgid = String((await good(send)).json().msgid);
+  // Whatever is asked from now on, its state is the final one.
+  await eventually('the message at its handset', async () => query.answer.test((await good(query)).body) || undefined);
   return {
     platform,
     database,
@@ -74,8 +76,10 @@ async function exchange(port: number, bytes: Buffer | string): Promise<string> {
   socket.on('data', (chunk: Buffer) => {
     received += chunk.toString('latin1');
   });
+  // Not `once`, which rejects when the server has closed before all was written.
+  const closed = new Promise((resolve) => socket.once('close', resolve));
   socket.write(bytes);
-  await once(socket, 'close');
+  await closed;
   return received;
 }
 

@@ -7,8 +7,9 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { after, before, test } from 'node:test';
 import { eventually } from '../harness/sms-node.ts';
+import { ENDPOINTS, type Endpoint } from './hostile-endpoints.ts';
 import { codeOf, type HostileTarget, startHostileTarget } from './hostile-target.ts';
-import { ENDPOINTS, type Endpoint, HOSTILE_VALUES } from './hostile-values.ts';
+import { HOSTILE_VALUES } from './hostile-values.ts';
 
 const ENDS: readonly string[] = ['/a', '/b?c=', '/d#'];
 /** Of more than 90 calls, which take turns. */

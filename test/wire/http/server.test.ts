@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { Agent, get as getHttp, type IncomingMessage } from 'node:http';
 import { get as getHttps } from 'node:https';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { after, before, beforeEach, test } from 'node:test';
 import { MetricsServer } from '../../../src/http/metrics-server.ts';
 import { createLogger } from '../../../src/base/log.ts';
@@ -13,6 +14,8 @@ import { ask, NOON_MS, type Platform, startPlatform } from './platform.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
 let platform: Platform;
+/** libuv reads 64 KiB 32 times before it turns to anything else, and so once more than was asked for. */
+const READ_AHEAD_BYTES = 33 * 65_536;
 const mounted: MountedRequest[] = [];
 const SEND = '/json/sms_send.php?username=test&password=1234&mobile=0911222333&message=hello';
 
@@ -36,6 +39,20 @@ beforeEach(() => {
   platform.accepted.length = 0;
   platform.isReady = true;
 });
+
+/** What comes back until the server closes; the sending side stays open. */
+async function exchange(bytes: Buffer | string): Promise<string> {
+  const socket = connect(platform.port, '127.0.0.1').on('error', () => {});
+  let received = '';
+  socket.on('data', (chunk: Buffer) => {
+    received += chunk.toString();
+  });
+  // Not `once`, which rejects when the server has closed before all was written.
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  socket.write(bytes);
+  await closed;
+  return received;
+}
 
 test('methods other than GET and POST are 405 and do nothing', async () => {
   for (const method of ['HEAD', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'PROPFIND']) {
@@ -69,6 +86,27 @@ test('a body over 1 MiB is 413, with and without its length announced', async ()
   assert.equal((await platform.ask(SEND, { method: 'POST', headers, body: body.subarray(1) })).status, 200);
 });
 
+test('of a body of 10 MB no more is read than the 1 MiB that a body may have, and what is under way', async () => {
+  const head = `POST ${SEND} HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n`;
+  const body = Buffer.alloc(10_485_760, 'a');
+  const inOneChunk = Buffer.concat([Buffer.from(`${head}Transfer-Encoding: chunked\r\n\r\na00000\r\n`), body]);
+  const announced = Buffer.concat([Buffer.from(`${head}Content-Length: ${body.length}\r\n\r\n`), body]);
+  for (const [bytes, most] of [
+    [inOneChunk, 1_048_576 + READ_AHEAD_BYTES],
+    [announced, READ_AHEAD_BYTES],
+  ] as const) {
+    const connections: Socket[] = [];
+    const note = (message: unknown): void => void connections.push((message as { socket: Socket }).socket);
+    subscribe('http.server.request.start', note);
+    // A client that writes on may see the reset before it has read the answer.
+    assert.match(await exchange(bytes), /^(?:HTTP\/1\.1 413 |$)/);
+    unsubscribe('http.server.request.start', note);
+    const read = connections[0]?.bytesRead ?? assert.fail();
+    assert.ok(read <= most, `${read} bytes were read`);
+  }
+  assert.deepEqual(platform.accepted, []);
+});
+
 test('a GET as long as the longest message, encoded twice, with a drurl fits', async () => {
   const message = '%25A7%2541'.repeat(335);
   const drurl = `http://127.0.0.1/${'x'.repeat(1_900)}`;
@@ -98,17 +136,62 @@ test('broken requests get their error and harm nobody else', async () => {
     `POST ${SEND} HTTP/1.1\r\nHost: a\r\nhost: a\r\nContent-Length: 9\r\n\r\nbody`,
     `GET ${SEND}é HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n`,
   ]) {
-    const socket = connect(platform.port, '127.0.0.1').on('error', () => {});
-    let received = '';
-    socket.on('data', (chunk: Buffer) => {
-      received += chunk.toString();
-    });
-    socket.write(bytes);
-    await once(socket, 'close');
-    assert.match(received, /^HTTP\/1\.1 400 /, JSON.stringify(bytes));
+    assert.match(await exchange(bytes), /^HTTP\/1\.1 400 /, JSON.stringify(bytes));
   }
   assert.equal((await platform.ask(SEND)).json().code, '00000');
   assert.equal(platform.accepted.length, 1);
+});
+
+test('a request line without a version, or of another HTTP than 1, is 505, charges nothing and ends its connection', async () => {
+  for (const bytes of [
+    `GET ${SEND}\r\n\r\n`,
+    `GET ${SEND}\r\nHost: a\r\n\r\n`,
+    `GET ${SEND} HTTP/0.9\r\nHost: a\r\n\r\n`,
+    `GET ${SEND} HTTP/2.0\r\nHost: a\r\n\r\n`,
+    `GET ${SEND}\xff\r\n\r\n`,
+    `POST ${SEND}\r\nHost: a\r\nContent-Length: 9\r\n\r\nmessage=a`,
+    `GET ${SEND}\r\n\r\nGET ${SEND} HTTP/1.1\r\nHost: a\r\n\r\n`,
+  ]) {
+    const received = await exchange(Buffer.from(bytes, 'latin1'));
+    assert.match(received, /^HTTP\/1\.1 505 /, JSON.stringify(bytes));
+    assert.equal(received.split('HTTP/1.1 ').length, 2, received);
+  }
+  assert.match(await exchange(`GET ${SEND} HTTP/1.0\r\n\r\n`), /"code":"00000"/);
+  assert.equal(platform.accepted.length, 1);
+});
+
+test('a URL in absolute form is the same request, at the endpoints and in a mounted room', async () => {
+  for (const origin of ['http://a', 'HTTP://A:80', 'https://a.example:8443']) {
+    assert.equal((await platform.ask(origin + SEND)).json().code, '00000', origin);
+    assert.equal((await platform.ask(origin + SEND, { method: 'HEAD' })).status, 405);
+    assert.equal((await platform.ask(`${origin}/simulator/handsets?wait=5`)).status, 201);
+    const request = mounted.at(-1) ?? assert.fail();
+    assert.deepEqual([request.path, request.query.get('wait')], ['/simulator/handsets', '5']);
+    // The room lets pass by it who may ask (RFC 9112 §3.2.2: what Host says is of no account).
+    assert.equal(request.headers.host, origin.split('//')[1]);
+  }
+  for (const none of ['http://a', 'http://a?x', `ftp://a${SEND}`]) {
+    assert.equal((await platform.ask(none)).status, 404, none);
+  }
+  assert.equal(platform.accepted.length, 3);
+});
+
+test('a Content-Type that is no media type gets the code of the contract, not 415', async () => {
+  const [path = '', query = ''] = SEND.split('?');
+  for (const type of ['garbage', 'utf-8', 'text/', '/', 'a/b, c/d', 'application/x-www-form-urlencoded, a', 'a b/c']) {
+    const headers = { 'Content-Type': type };
+    const inQuery = await platform.ask(SEND, { method: 'POST', headers, body: 'message=other' });
+    assert.deepEqual([inQuery.status, inQuery.json().code], [200, '00000'], type);
+    const inBody = await platform.ask(path, { method: 'POST', headers, body: query });
+    assert.deepEqual([inBody.status, inBody.json().code], [200, '00010'], type);
+  }
+  assert.deepEqual([...new Set(platform.accepted.map(({ body }) => body))], ['hello']);
+  const empty = await platform.ask(path, { method: 'POST', headers: { 'Content-Type': '' }, body: query });
+  assert.equal(empty.json().code, '00000');
+  assert.equal(
+    (await platform.ask('/none', { method: 'POST', headers: { 'Content-Type': '?' }, body: 'a' })).status,
+    404,
+  );
 });
 
 test('a client that ends its side after the request gets its answer, and the connection ends with it', async () => {
