@@ -24,6 +24,8 @@ const BAD_REQUEST = 400;
 const NOT_FOUND = 404;
 const METHOD_NOT_ALLOWED = 405;
 const SERVER_FAULT = 500;
+/** The method that Fastify answers with 400 when it has no body, before it looks for a route. */
+const BODY_WANTED = 'QUERY';
 const API_PATHS = ['/json/sms_send.php', '/json/sms_query.php', '/json/smsmo_query.php'];
 const VOICE_PATHS = ['/send_voice.php', '/query_voice.php'];
 const HEALTH_PATHS = ['/healthz', '/readyz'];
@@ -77,6 +79,10 @@ export async function createApplication(services: HttpServices, server: ServerHo
   if (services.mount !== undefined) mountRoutes(app, services.mount);
   await app.ready();
   return (request, response) => {
+    if (request.method === BODY_WANTED) {
+      response.writeHead(METHOD_NOT_ALLOWED, { Allow: 'GET, POST', Connection: 'close', 'Content-Length': '0' }).end();
+      return;
+    }
     mendContentType(request.headers);
     app.routing(request, response);
   };

@@ -5,6 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerOptions } from 'node:http';
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Logger } from '../base/log.ts';
 import { createApplication, type RequestHandler } from './application.ts';
 import { MAX_CONNECTIONS } from './connection-bound.ts';
@@ -28,6 +29,8 @@ const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
 const BAD_REQUEST = 400;
 const VERSION_NOT_SUPPORTED = 505;
+const NO_TUNNEL =
+  'HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, POST\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
 const LISTEN_BACKLOG = 1_024;
 /** Requests in flight have this long when the server stops. */
 const STOP_PATIENCE_MS = 5_000;
@@ -128,6 +131,8 @@ export class HttpServer {
     // A client may end its side right after the request (RFC 9112 §9.6). By Node's default its message would be charged
     // and sent, but the answer never written.
     Object.assign(server, { httpAllowHalfOpen: true });
+    // Node closes the connection without a word otherwise.
+    server.on('connect', (_request: IncomingMessage, socket: Duplex) => socket.end(NO_TUNNEL));
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once('error', reject);
     server.listen({ host: where.host, port: where.port, backlog: LISTEN_BACKLOG }, () => {

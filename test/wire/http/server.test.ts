@@ -55,12 +55,20 @@ async function exchange(bytes: Buffer | string): Promise<string> {
 }
 
 test('methods other than GET and POST are 405 and do nothing', async () => {
-  for (const method of ['HEAD', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'PROPFIND']) {
+  for (const method of ['HEAD', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'PROPFIND', 'QUERY']) {
     const response = await platform.ask(SEND, { method });
     assert.equal(response.status, 405, method);
     assert.equal(response.headers.allow, 'GET, POST');
   }
   assert.equal((await platform.ask('/healthz', { method: 'POST' })).status, 405);
+  assert.deepEqual(platform.accepted, []);
+});
+
+test('CONNECT is answered 405, to an endpoint and to a host', async () => {
+  for (const target of [SEND, 'example.com:443']) {
+    const answer = await exchange(`CONNECT ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    assert.match(answer, /^HTTP\/1\.1 405 Method Not Allowed\r\nAllow: GET, POST\r\n/, target);
+  }
   assert.deepEqual(platform.accepted, []);
 });
 
