@@ -83,7 +83,8 @@ export async function createApplication(services: HttpServices, server: ServerHo
       response.writeHead(METHOD_NOT_ALLOWED, { Allow: 'GET, POST', Connection: 'close', 'Content-Length': '0' }).end();
       return;
     }
-    mendContentType(request.headers);
+    // Node makes the headers when they are first asked for, which a GET need not pay for: 5 to 10 µs.
+    if (request.method !== 'GET') mendContentType(request.headers);
     app.routing(request, response);
   };
 }
