@@ -21,7 +21,7 @@ export class StreamFraming {
   #searched = 0;
   /** Length of the message under way, once its headers are complete. */
   #wanted: number | undefined;
-  /** What came after `#head` while the body was incomplete; joined once, so that the cost of single bytes stays linear. */
+  /** What came after `#head` while the body was incomplete; joined once: joining at each byte would take too long. */
   #rest: Buffer[] = [];
   #restBytes = 0;
   #broken: string | undefined;
