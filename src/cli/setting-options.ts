@@ -72,7 +72,7 @@ export function writeValue(value: unknown): string {
   return String(value);
 }
 
-/** The settings that come out of `base` (those of what is changed, or none) and the options that were given. */
+/** The settings that result from `base` (the present ones, or none) and the options that were given. */
 export async function readSettings<Settings extends object>(
   schema: SettingSchema<Settings>,
   base: Partial<Settings>,

@@ -13,10 +13,10 @@ const RESERVED_FILES = 1_000;
 /** With fewer files in all, clients get half: better few of them than none. */
 const LEAST_SHARE = 0.5;
 const MIN_CONNECTIONS = 16;
-/** Below this, a start warns whoever runs the platform. */
+/** Below this, the start prints a warning. */
 const WORTH_A_WARNING = MAX_CONNECTIONS / 2;
 
-/** `max open files`, as getrlimit(2) tells the soft one. Node raises it to the hard one when it starts. */
+/** `max open files`, as getrlimit(2) gives the soft one. Node raises it to the hard one when it starts. */
 const SOFT_LIMIT = /^Max open files\s+(\d+|unlimited)/m;
 
 /** Files that this process may have open at once; undefined where the system does not tell (only Linux does). */
@@ -29,14 +29,14 @@ export function readOpenFileLimit(path = '/proc/self/limits'): number | undefine
   }
 }
 
-/** Connections to each of so many listeners. */
+/** How many connections each of these listeners may have. */
 export function connectionsEach(openFiles: number | undefined, listeners: number): number {
   if (openFiles === undefined) return MAX_CONNECTIONS;
   const forClients = Math.max(openFiles - RESERVED_FILES, openFiles * LEAST_SHARE);
   return Math.min(MAX_CONNECTIONS, Math.max(MIN_CONNECTIONS, Math.floor(forClients / listeners)));
 }
 
-/** What to tell whoever runs a platform that could take far more connections; undefined when all is well. */
+/** A warning if the platform could take far more connections; undefined when all is well. */
 export function connectionWarning(openFiles: number | undefined, listeners: number): string | undefined {
   const each = connectionsEach(openFiles, listeners);
   if (each >= WORTH_A_WARNING) return undefined;

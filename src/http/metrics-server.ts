@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import type { Metrics } from '../base/metrics.ts';
 
-/** Scrapers need one; whoever leaves more open takes descriptors from everything else. */
+/** Scrapers need one; more that are left open would take descriptors from everything else. */
 const MAX_CONNECTIONS = 64;
 const OK = 200;
 const NOT_FOUND = 404;

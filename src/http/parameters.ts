@@ -9,7 +9,7 @@ import { readMultipart } from './multipart.ts';
 export const MAX_PARAMETERS = 1_000;
 /** Parts of a multipart body after these are not looked at: each costs 0.1 ms, and the contract knows 17 parameters. */
 export const MAX_PARTS = 100;
-/** A longer value is no text: the contract's longest, a drurl of 2,000 hanzi encoded twice, has 18,000. */
+/** A longer value is unreadable: the contract's longest, a drurl of 2,000 hanzi encoded twice, has 18,000. */
 export const MAX_VALUE_BYTES = 32_768;
 /** Usernames and passwords are decoded before anybody is authenticated, so no more of them than this. */
 const MAX_CREDENTIAL_BYTES = 1_024;

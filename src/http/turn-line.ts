@@ -1,10 +1,10 @@
 /**
- * What comes from many addresses and costs the event loop something is let on a few at a time, the addresses one after
- * the other: between two turns everybody else's work is done, and whoever comes from an address of their own does not
- * stand behind a thousand of another.
+ * Lets items from many addresses through a few at a time, when each costs the event loop something, taking the
+ * addresses one after the other. Everybody else's work is done between two turns, and a client with an address of its
+ * own does not wait behind a thousand connections of another.
  */
 
-/** Of a long line such a part is let on in each turn: of 10,000 the last within some 800 turns. */
+/** The share of a long line that is let on in each turn: of 10,000 the last within some 800 turns. */
 const LEAST_SHARE = 1 / 250;
 
 export class TurnLine<Item> {

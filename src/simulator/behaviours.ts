@@ -1,6 +1,6 @@
 /**
  * The destination table: what the simulated operator answers to a submit for 09000000NN and which receipts follow.
- * Data and pure functions; who remembers earlier attempts, sends and waits is elsewhere. Every other number, and every
+ * Data and pure functions; earlier attempts are remembered, and PDUs sent, elsewhere. Every other number, and every
  * NN that is not in the table, is delivered.
  */
 import { STATUS } from '../smpp/pdu.ts';

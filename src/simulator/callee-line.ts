@@ -1,6 +1,6 @@
 /**
  * The audio of one call at a simulated telephone: an RTP socket of its own, what is heard put into the recording, and
- * silence and digits sent. Takes RTP from anywhere, G.711 only; what is none is passed over.
+ * silence and digits sent. Takes RTP from anywhere, G.711 only; anything else is ignored.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';

@@ -48,7 +48,7 @@ export class CalleeVoice {
   }
 
   /**
-   * Presses a key from this frame on; false while another one is pressed, or for what is no key.
+   * Presses a key from this frame on; false while another one is pressed, or if `key` is no key.
    * @param payloadType of telephone-event, as the caller offered it
    */
   press(key: string, payloadType: number, frame: number): boolean {

@@ -1,7 +1,7 @@
 /**
  * What a telephone heard in one call, as the bytes that came (G.711, 8,000 a second), each packet at the place its RTP
  * timestamp gives it; where nothing came there is silence. It begins with the first packet and is bounded in length;
- * memory is taken a second at a time, from whoever grants it.
+ * memory is asked for a second at a time.
  */
 
 import { decodeG711, type G711PayloadType, silenceOctet } from '../sip/g711.ts';

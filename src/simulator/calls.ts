@@ -126,7 +126,7 @@ export class CallStore {
     return recording;
   }
 
-  /** Ends a call once and wakes who waits for it; what comes later is ignored. */
+  /** Ends a call once and wakes those that wait for it; what comes later is ignored. */
   end(call: SimulatedCall, end: { atMs: number; by: CallEndedBy; status?: number }): void {
     if (call.endedAtMs !== undefined) return;
     call.endedAtMs = end.atMs;
@@ -193,7 +193,7 @@ export class CallStore {
     });
   }
 
-  /** Lets everybody who waits go without a call. */
+  /** Ends all waiting without a call. */
   stop(): void {
     for (const waiters of this.#waiters.values()) for (const wake of waiters) wake(undefined);
   }

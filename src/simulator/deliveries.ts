@@ -65,7 +65,7 @@ export class Deliveries {
     });
   }
 
-  /** Counts as owed; whoever holds it calls `schedule` later. */
+  /** Counts it as owed; the caller calls `schedule` later. */
   hold(owed: OwedDelivery): void {
     this.#owed.set(owed.key, owed);
   }
@@ -158,7 +158,7 @@ export class Deliveries {
       this.#acknowledged(owed);
       return;
     }
-    // A lost link is no reason to wait: another may be there, and else it waits for one anyway.
+    // A lost link is no reason to pause: there may be another, and if not, the delivery waits for one anyway.
     const lost = result.kind === 'not-sent' || (result.kind === 'unknown' && result.reason === 'closed');
     const pauseMs = lost ? 0 : Math.min(FIRST_RETRY_MS * 2 ** attempts, LAST_RETRY_MS);
     const next = { owed, attempts: lost ? attempts : attempts + 1 };

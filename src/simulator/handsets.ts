@@ -130,7 +130,7 @@ export class HandsetStore {
     });
   }
 
-  /** Lets everybody who waits go without a message. */
+  /** Ends all waiting without a message. */
   stop(): void {
     for (const waiters of this.#waiters.values()) for (const wake of waiters) wake(undefined);
   }

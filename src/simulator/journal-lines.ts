@@ -73,7 +73,7 @@ export function parseLine(line: string): JournalRecord | undefined {
         return undefined;
     }
   } catch {
-    // The readers below throw for what is no number, no JSON text, no escape: a damaged line.
+    // The readers below throw if a number, JSON text or escape is invalid: the line is damaged.
     return undefined;
   }
 }

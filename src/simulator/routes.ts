@@ -1,6 +1,6 @@
 /**
- * The handsets over HTTP, as a function of the request: whoever has an HTTP server mounts it. Every answer is JSON,
- * errors as `{"error": "…"}`, but for a recording; it never rejects for what a client sent.
+ * The handsets over HTTP, as a function of the request that any HTTP server can mount. Every answer but a recording is
+ * JSON, errors as `{"error": "…"}`; nothing that a client sends makes it reject.
  */
 import type { CallStore } from './calls.ts';
 import { callsRoute } from './calls-routes.ts';

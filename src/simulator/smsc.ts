@@ -90,7 +90,7 @@ export class SimulatedOperator {
    * Listens, then goes on with what the journal says is owed. Rejects when the port is taken or the journal unreadable.
    */
   async start(): Promise<{ port: number }> {
-    // First the port: who does not get it must not touch the journal of the one who has it.
+    // The port comes first: a process that does not get it must not touch the journal of the one that has it.
     const { port } = await this.#server.listen({ host: this.#options.host, port: this.#options.port });
     try {
       this.#restore();

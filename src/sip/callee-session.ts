@@ -26,7 +26,7 @@ export interface CalleeHandlers {
    * A re-INVITE or UPDATE, or the ACK of an INVITE without an offer, says where the caller listens. Already answered.
    */
   onMediaChanged?(media: RemoteMedia): void;
-  /** Exactly once, whatever way the call ended. */
+  /** Exactly once, however the call ended. */
   onEnded(end: CalleeEnd): void;
 }
 
@@ -159,7 +159,7 @@ export class IncomingCall implements CalleeSession {
   claim(incoming: IncomingRequest): Claim {
     if (this.#established !== undefined) return this.#established.claim(incoming);
     const ours = incoming.identity.toTag === this.#localTag;
-    // §8.2.2.2: the same call by another way.
+    // §8.2.2.2: the same call, arriving by another way.
     if (incoming.identity.toTag === '') return { kind: 'refuse', status: 482 };
     return { kind: 'refuse', status: ours && incoming.request.method === 'INVITE' ? 491 : 481 };
   }
@@ -188,7 +188,7 @@ export class IncomingCall implements CalleeSession {
     if (!waitsForBye) this.#dependencies.onGone();
   }
 
-  /** §12.1.1: whoever forms a dialog repeats the route. */
+  /** §12.1.1: an answer that forms a dialog repeats the route. */
   #dialogHeaders(): SipHeader[] {
     const { request } = this.#dependencies.transaction.incoming;
     return headerLinesOf(request, 'Record-Route').map((value) => ({ name: 'Record-Route', value }));

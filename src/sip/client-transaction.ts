@@ -92,7 +92,7 @@ export class InviteClientTransaction implements ClientTransaction {
   }
 
   fail(reason: string): void {
-    // §17.1.1.2: only who still waits for an answer is told; an ACK that could not leave is not worth more.
+    // §17.1.1.2: the owner is told only while it waits for an answer; an ACK that could not be sent changes nothing.
     if (this.#state === 'calling' || this.#state === 'proceeding') this.#end({ kind: 'transport', reason });
   }
 
@@ -111,7 +111,7 @@ export class InviteClientTransaction implements ClientTransaction {
   }
 
   #send(message: SipRequest): void {
-    // Later, so that whoever starts a transaction holds it before it fails.
+    // Failing comes later, so that the code that starts a transaction has it in hand by then.
     this.#dependencies.send(message, this.flow, (reason) => queueMicrotask(() => this.fail(reason)));
   }
 

@@ -70,7 +70,7 @@ export function contactOf(message: SipMessage): string | undefined {
 
 export interface DialogRequest {
   method: string;
-  /** The INVITE's own for its ACK; the next one of the dialog unless told. */
+  /** The INVITE's own for its ACK; by default the next one of the dialog. */
   cseq?: number;
   headers?: readonly SipHeader[];
   body?: Buffer;

@@ -15,7 +15,7 @@ export interface Challenge {
   nonce: string;
   opaque: string | undefined;
   algorithm: DigestAlgorithm;
-  /** As written by the peer, so that it finds its own word again; undefined when it wrote none. */
+  /** As the peer wrote it, so that it recognises its own word; undefined when it wrote none. */
   algorithmName: string | undefined;
   qop: 'auth' | undefined;
   stale: boolean;

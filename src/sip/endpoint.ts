@@ -1,7 +1,7 @@
 /**
  * A SIP element (RFC 3261 §18, §17): sockets below, transactions inside, dialogs above. Bytes become messages here
- * and find their transaction; what starts something new is offered to the owner, who takes it or has it refused
- * without any state kept. One bad message costs itself.
+ * and find their transaction; what starts something new is offered to the owner, which takes it or has it refused
+ * without keeping any state. A bad message affects nothing but itself.
  */
 import type { Logger } from '../base/log.ts';
 import {
@@ -271,7 +271,7 @@ function stamped(request: SipRequest, identity: MessageIdentity, flow: Flow): In
   const first = request.headers.findIndex(({ name }) => name === 'Via');
   const headers = request.headers.map((header, index) => {
     if (index !== first) return header;
-    // Of several in one line the first ends at the first comma; a Via holds no quotes in practice.
+    // If a line holds several, the first ends at the first comma; in practice a Via holds no quotes.
     const [top = '', ...others] = header.value.split(',');
     const marked = top.trim().replace(/;\s*(rport|received=[^;]*)(?=;|$)/gi, '') + marks;
     return { name: header.name, value: [marked, ...others].join(',') };

@@ -20,7 +20,7 @@ export const ALLOWED_METHODS = 'INVITE, ACK, CANCEL, BYE, UPDATE, OPTIONS, INFO,
 export const ALLOW: SipHeader = { name: 'Allow', value: ALLOWED_METHODS };
 export const SDP_TYPE: SipHeader = { name: 'Content-Type', value: 'application/sdp' };
 const NO_EXTENSIONS: SipHeader = { name: 'Supported', value: '' };
-/** §14.2 wants a random 0 to 10; the peer's own ACK is under way, so soon is right. */
+/** §14.2 asks for a random 0 to 10; but the peer's own ACK is under way, so it may try again soon. */
 const RETRY_AFTER_S = '1';
 
 export interface EstablishedHandlers {
@@ -30,19 +30,19 @@ export interface EstablishedHandlers {
   onBye(): void;
   /** Our 200 to an INVITE got its ACK. */
   onAcknowledged(): void;
-  /** It never did, for 64·T1: the owner should hang up (§13.3.1.4). */
+  /** It got none within 64·T1: the owner should hang up (§13.3.1.4). */
   onLost(): void;
 }
 
 export interface EstablishedDependencies {
   endpoint: SipEndpoint;
-  /** On which the call came about. */
+  /** The flow that the call was set up on. */
   flow: Flow;
   tls?: FlowTarget['tls'];
   dialog: Dialog;
   contactUser: string;
   local: LocalMedia;
-  /** Of our descriptions so far; counted on. */
+  /** Of our latest description; the version grows with each. */
   origin: { id: number; version: number };
   credentials?: Credentials | undefined;
   /** For connecting elsewhere. */
@@ -65,12 +65,12 @@ export class EstablishedCall {
     this.dialog = dependencies.dialog;
   }
 
-  /** What becomes of a request of this call. */
+  /** Decides what becomes of a request of this call. */
   claim(incoming: IncomingRequest): Claim {
     const { identity, request } = incoming;
     const { dialog } = this;
     const foreign = identity.fromTag !== dialog.remoteTag || identity.toTag !== dialog.localTag;
-    // §12.2.2; after a BYE only its repetitions are ours, and the transaction takes those.
+    // §12.2.2; after a BYE only its repetitions belong to the call, and the transaction takes those.
     if (foreign || (this.#over && request.method !== 'BYE')) return { kind: 'refuse', status: 481 };
     if (dialog.remoteCseq !== undefined && identity.cseq <= dialog.remoteCseq) return { kind: 'refuse', status: 500 };
     const refusal = screen(request);
@@ -274,7 +274,7 @@ export class EstablishedCall {
   }
 }
 
-/** What no request of ours may ask for (§8.2.1, §8.2.2.3, §8.2.3), in a dialog or outside. */
+/** Refuses what we do not support (§8.2.1, §8.2.2.3, §8.2.3), in a dialog or outside. */
 export function screen(request: SipRequest): Claim | undefined {
   if (!ALLOWED_METHODS.split(', ').includes(request.method)) return { kind: 'refuse', status: 405, headers: [ALLOW] };
   const required = headerListOf(request, 'Require');
@@ -299,7 +299,7 @@ export function claimStray({ request, identity }: IncomingRequest): Claim {
     case 'OPTIONS':
       return { kind: 'refuse', status: 200, headers: [ALLOW, { name: 'Accept', value: 'application/sdp' }] };
     case 'INVITE':
-      // Nobody can be called here.
+      // Nobody here can be called.
       return { kind: 'refuse', status: 480 };
     default:
       return { kind: 'refuse', status: 481 };

@@ -1,6 +1,6 @@
 /**
- * A way to one peer: a TCP or TLS connection, or the UDP socket and an address. What is above sends through it and does
- * not care which.
+ * A way to one peer: a TCP or TLS connection, or the UDP socket and an address. The layers above send through it
+ * without caring which it is.
  */
 
 export type TransportName = 'udp' | 'tcp' | 'tls';
@@ -9,7 +9,7 @@ export interface Flow {
   readonly transport: TransportName;
   /** Nothing is retransmitted over TCP and TLS (RFC 3261 §17.1.1.2). */
   readonly reliable: boolean;
-  /** The name or address by which the peer was asked for. */
+  /** The name or address that was given for the peer. */
   readonly host: string;
   readonly remote: { readonly address: string; readonly port: number };
   /** Where the peer can reach us: for Via and Contact. */
@@ -33,7 +33,7 @@ export interface FlowTarget {
   /** A name or an address. */
   host: string;
   port: number;
-  /** PEM authorities, the name to verify, and whether to verify at all (unless told: yes). */
+  /** PEM authorities, the name to verify, and whether to verify at all (by default yes). */
   tls?: { ca?: string; servername?: string; rejectUnauthorized?: boolean };
 }
 

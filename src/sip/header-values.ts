@@ -116,7 +116,7 @@ export function parseNameAddress(value: string): NameAddress | undefined {
   return { uri, parameters: parseParameters(value.slice(close + 1)) };
 }
 
-/** Any scheme: To and From may hold tel: and others. Of no more characters than a request line can hold. */
+/** Any scheme: To and From may hold tel: and others. No longer than what a request line can hold. */
 function isUriText(text: string): boolean {
   return text.length <= MAX_URI_CHARS && /^[A-Za-z][A-Za-z0-9+\-.]*:[^\s<>"]+$/.test(text);
 }
@@ -212,7 +212,7 @@ export function identify(message: SipMessage): MessageIdentity | undefined {
   return { via, branch: via.parameters.get('branch') ?? '', callId, from, fromTag, to, toTag, cseq: number, method };
 }
 
-/** Our later requests have to carry it as it came: the peer would not know it again, and three bytes stand for each. */
+/** Our later requests must carry it as it came, but each bad byte was replaced by three that the peer does not know. */
 function isNoUtf8(text: string): boolean {
   return text.includes('\uFFFD');
 }
@@ -220,7 +220,7 @@ function isNoUtf8(text: string): boolean {
 /** The rest of a UUID's 32 digits has 90 random bits. */
 const TOKEN_FROM = 8;
 
-/** Unguessable: who does not see our messages can't answer or end our calls (§19.3). 24 hexadecimal digits. */
+/** 24 hexadecimal digits, unguessable: without seeing our messages nobody can answer or end our calls (§19.3). */
 export function randomToken(): string {
   // Node keeps random bytes in store for UUIDs; asking the system each time was 2.5 % of the main thread with calls.
   return randomUUID().replaceAll('-', '').slice(TOKEN_FROM);

@@ -39,7 +39,7 @@ export const MAX_MESSAGE_BYTES = 65_535;
 export const MAX_HEADER_BYTES = 16_384;
 const MAX_HEADERS = 128;
 const MAX_LINE_CHARS = 8_192;
-/** As REQUEST_LINE has it: what is longer can be no Request-URI, ours in a dialog among them. */
+/** As in REQUEST_LINE: anything longer can be no Request-URI, and so no target of ours in a dialog either. */
 export const MAX_URI_CHARS = 2_048;
 
 export const NO_BODY = Buffer.alloc(0);
@@ -98,7 +98,7 @@ const CANONICAL_NAMES = new Map([
 const TOKEN = /^[A-Za-z0-9\-.!%*_+`'~]+$/;
 const REQUEST_LINE = /^([A-Za-z0-9\-.!%*_+`'~]{1,32}) ([^\s<>"]{1,2048}) SIP\/2\.0$/i;
 const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d)(?: (.{0,512}))?$/i;
-/** What would smuggle a line into an answer that copies the value. */
+/** Characters that would smuggle a line into an answer that copies the value. */
 const FORBIDDEN = /[\r\n\0]/;
 
 /** The name under which `headerOf` and `parseMessage` know a header: case and compact form do not matter. */

@@ -27,7 +27,7 @@ export interface TrunkTarget {
   fromUser: string;
   domain: string;
   tls?: { ca?: string; servername?: string; rejectUnauthorized?: boolean };
-  /** Without any response for so long, the trunk has failed (Timer B); connecting may take as long. */
+  /** When no response comes in this time, the trunk has failed (Timer B); connecting may take as long too. */
   timerBMs: number;
 }
 
@@ -77,13 +77,13 @@ export class PlacedCall implements OutboundCall {
   readonly #dependencies: PlacedCallDependencies;
   readonly #localTag = randomToken();
   readonly #credentials: Credentials;
-  /** Calls that came out of our INVITE, by the tag of who answered: one, but for forks. */
+  /** Calls that our INVITE led to, by the tag of the callee that answered: one, unless it was forked. */
   readonly #answers = new Map<string, EstablishedCall>();
   /** Descriptions in provisional answers, by tag, for peers that leave them out of the 2xx. */
   readonly #early = new Map<string, string>();
   readonly #origin: { id: number; version: number };
   #phase: 'connecting' | 'calling' | 'answered' | 'ended' = 'connecting';
-  /** What we decided the end to be, while the peer still has a word. */
+  /** The end that we decided on, while the peer can still bring about another. */
   #intent: CallEnd | undefined;
   #flow: Flow | undefined;
   #cseq = 0;
@@ -203,8 +203,7 @@ export class PlacedCall implements OutboundCall {
       this.#sendCancel();
       return;
     }
-    // RFC 3262 §4 forbids it to whom we did not say Supported: 100rel. No PRACK comes from here, so the call would
-    // hang.
+    // RFC 3262 §4 forbids this, since we did not send Supported: 100rel. We send no PRACK, so the call would hang.
     if (headerListOf(response, 'Require').some((option) => option.toLowerCase() === '100rel')) {
       this.#cancel({ kind: 'trunk-failed', reason: 'the trunk demands 100rel, which was not offered' });
       return;

@@ -1,6 +1,6 @@
 /**
- * Host names of trunks to addresses: asked once at a time, kept a while. Addresses pass through. No SRV or NAPTR
- * records.
+ * Turns host names of trunks into addresses: a name is asked for once at a time and kept for a while. Addresses pass
+ * through. No SRV or NAPTR records.
  */
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';

@@ -52,7 +52,7 @@ export class RtpPeer {
     return this.#destination;
   }
 
-  /** Whether the SDP this was made of said the same. */
+  /** Whether the SDP that this was made from said the same. */
   describes(remote: RtpAddress): boolean {
     return this.#described.address === canonicalAddress(remote.address) && this.#described.port === remote.port;
   }

@@ -59,7 +59,7 @@ export interface ServerDependencies {
   onTerminated(): void;
 }
 
-/** §17.2.1: an INVITE that is not answered in this time gets a 100 on its own. */
+/** §17.2.1: an INVITE that is not answered in this time gets a 100 automatically. */
 const TRYING_MS = 200;
 
 export class ServerTransaction {

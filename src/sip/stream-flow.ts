@@ -1,6 +1,6 @@
 /**
  * One TCP or TLS connection that carries SIP: whole messages in, bytes out, keep-alives both ways. It closes itself on
- * broken framing, on a peer that does not read, and when it was idle too long.
+ * broken framing, on a peer that does not read, and when it was idle for too long.
  */
 import type { Socket } from 'node:net';
 import { socketFault } from '../base/tls-client.ts';
@@ -19,10 +19,10 @@ export interface StreamFlowOptions {
   handlers: FlowHandlers;
 }
 
-/** Waiting for a peer that does not drain. */
+/** What may wait for a peer that does not drain. */
 const MAX_UNSENT_BYTES = 1_048_576;
 const PING_MS = 30_000;
-/** Connections of others that stay silent. */
+/** After this time, connections of others that stay silent are closed. */
 const MAX_IDLE_MS = 600_000;
 const PING = Buffer.from('\r\n\r\n');
 const PONG = Buffer.from('\r\n');

@@ -6,7 +6,7 @@ import { canonicalName, MAX_HEADER_BYTES, MAX_MESSAGE_BYTES } from './message.ts
 
 export interface Cut {
   messages: Buffer[];
-  /** A double line end was among it, which wants a single one back (RFC 5626 §3.5.1). */
+  /** It held a double line end, to which a single one is the answer (RFC 5626 §3.5.1). */
   ping: boolean;
   /** Why the stream can't be cut any more. */
   broken: string | undefined;
@@ -21,7 +21,7 @@ export class StreamFraming {
   #searched = 0;
   /** Length of the message under way, once its headers are complete. */
   #wanted: number | undefined;
-  /** What came after `#head` while the body was incomplete; joined once, so that a byte at a time costs no square. */
+  /** What came after `#head` while the body was incomplete; joined once: joining at each byte would take too long. */
   #rest: Buffer[] = [];
   #restBytes = 0;
   #broken: string | undefined;

@@ -233,7 +233,7 @@ export class SipTransport {
   #keep(socket: Socket): void {
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
-    // Of a handshake that failed; what is open has its own listener.
+    // The error is that of a handshake that failed; an open connection has a listener of its own.
     socket.on('error', () => undefined);
   }
 

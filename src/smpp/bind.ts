@@ -1,4 +1,4 @@
-/** The three bind operations and outbind (SMPP 3.4 §4.1): who asks for a session, and the answer. */
+/** The three bind operations and outbind (SMPP 3.4 §4.1): the request for a session, and the answer. */
 import { COMMAND, type PduHeader } from './command.ts';
 import type { FieldReader, FieldWriter } from './fields.ts';
 import { readTlvs, type Tlvs, tlvsSizeBound, writeTlvs } from './tlv.ts';
@@ -38,7 +38,7 @@ export interface OutbindPdu extends PduHeader {
   password: string;
 }
 
-/** NULs and integers of any of these bodies. */
+/** Bytes of the NULs and integers in any of these bodies. */
 const FIXED_BYTES = 8;
 
 export function bindModeOf(pdu: BindPdu): BindMode {

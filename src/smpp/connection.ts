@@ -1,6 +1,7 @@
 /**
  * What both roles of SMPP 3.4 share over one socket: frames in, requests out under a window, time-outs by one coarse
- * timer, enquire_link, unbind, back-pressure. A fault costs its PDU; only broken framing or a dead link the session.
+ * timer, enquire_link, unbind, back-pressure. A faulty PDU is answered with an error; only broken framing or a dead
+ * link ends the session.
  */
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
@@ -16,13 +17,13 @@ export interface SessionOptions {
   /** Requests that may be unanswered at once. */
   window: number;
   responseTimeoutMs: number;
-  /** Silence after which the link is asked for a sign of life; 0 never asks. */
+  /** Silence after which the peer is asked for a sign of life; 0: never. */
   enquireLinkMs: number;
-  /** For connecting and binding together; `DEFAULT_BIND_TIMEOUT_MS` unless told. */
+  /** For connecting and binding together; `DEFAULT_BIND_TIMEOUT_MS` unless given. */
   bindTimeoutMs?: number;
-  /** Unanswered enquire_link in a row that close the session, 2 unless told. */
+  /** How many enquire_link without an answer in a row close the session, 2 unless given. */
   maxMissedEnquireLinks?: number;
-  /** Asked right before bytes go to the socket; once it says no, none go, and the session is cut. */
+  /** Asked right before bytes go to the socket; once it says no, none are sent, and the session is cut. */
   mayWrite?: () => boolean;
 }
 
@@ -36,7 +37,7 @@ export interface ConnectionHandlers {
   /** Once, after every pending request was settled. */
   onClose(reason: string): void;
   onLateResponse?: ((sequence: number, status: number, messageId: string) => void) | undefined;
-  /** An exception out of a handler. Without this handler it is thrown again, outside of the session. */
+  /** An exception thrown by a handler. Without this one it is thrown again, outside of the session. */
   onFault?: ((error: unknown) => void) | undefined;
 }
 
@@ -49,7 +50,7 @@ const MAX_STALL_MS = 120_000;
 const MAX_UNSENT_BYTES = 1_048_576;
 const MAX_CLOSE_WAIT_MS = 5000;
 const UNBIND_WAIT_MS = 1000;
-/** For the peer to take the last bytes before the socket is destroyed. */
+/** How long the peer has to take the last bytes before the socket is destroyed. */
 const LINGER_MS = 1000;
 const MAX_SEQUENCE = 0x7fffffff;
 const DEFAULT_MAX_MISSED = 2;
@@ -76,7 +77,7 @@ export class Connection {
   /** No PDU is taken any more: the peer said goodbye or can't be understood. */
   #deaf = false;
   #paused = false;
-  /** Since when the handler holds up reading; the session's clock stands still meanwhile, for responses lie unread. */
+  /** Since when the handler holds up reading; the session's clock stands still meanwhile, as responses lie unread. */
   #stalledSinceMs: number | undefined;
   #stalledMs = 0;
 

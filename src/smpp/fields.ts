@@ -9,7 +9,7 @@ export class FieldReader {
   readonly bytes: Buffer;
   /** Position of the next field, in bytes. */
   at: number;
-  /** True once a field of fixed size was not wholly there. */
+  /** True once a field of fixed size was incomplete. */
   truncated = false;
 
   constructor(bytes: Buffer, at: number) {

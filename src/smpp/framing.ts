@@ -8,7 +8,7 @@ export const MAX_PDU_BYTES = 65_536;
 const LENGTH_BYTES = 4;
 
 export interface Frames {
-  /** Whole PDUs in order: views of the chunk where they lay in it undivided. */
+  /** Whole PDUs in order: views of the chunk where they were whole in it. */
   frames: Buffer[];
   /** Why the stream can't be read any further; `frames` holds what came before. */
   broken?: string;

@@ -11,7 +11,7 @@ export class LinkWatch {
   #askedSequence = 0;
   #missed = 0;
 
-  /** `quietMs` 0 never asks. All times are of the caller's one clock. */
+  /** With `quietMs` 0 it never asks. All times are by one clock of the caller's. */
   constructor(settings: { quietMs: number; answerMs: number; maxMissed: number; nowMs: number }) {
     this.#quietMs = settings.quietMs;
     this.#answerMs = settings.answerMs;

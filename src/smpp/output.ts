@@ -54,7 +54,7 @@ export class Output {
     return this.#heldBytes() + this.#socket.writableLength;
   }
 
-  /** Nothing after `end` or `stop`. Throws a RangeError, and writes nothing, for a PDU that no peer would take. */
+  /** Does nothing after `end` or `stop`. Throws a RangeError, and writes nothing, for a PDU that no peer would take. */
   pdu(pdu: Pdu): void {
     if (this.#stopped || this.#ended) return;
     this.#reserve(pduSizeBound(pdu));

@@ -63,7 +63,7 @@ export function parseReceiptText(text: string): ReceiptText | undefined {
   return receipt.id === undefined && receipt.stat === undefined ? undefined : receipt;
 }
 
-/** YYMMDDhhmm or YYMMDDhhmmss (or with a four-digit year) in the operator's zone; undefined for no such moment. */
+/** YYMMDDhhmm or YYMMDDhhmmss (or with a four-digit year) in the operator's zone; undefined for impossible times. */
 export function receiptDateToMs(value: string, utcOffsetMinutes: number): number | undefined {
   if (!/^\d{10}(?:\d\d){0,2}$/.test(value)) return undefined;
   const short = value.length === 14 ? undefined : localMs(`${CENTURY / 100}${value.padEnd(12, '0')}`);
@@ -78,7 +78,7 @@ function localMs(digits: string): number | undefined {
   const [month, day, hour, minute, second] = [part(4, 2), part(6, 2), part(8, 2), part(10, 2), part(12, 2)];
   if (month < 1 || month > 12 || hour > 23 || minute > 59 || second > 59) return undefined;
   const ms = Date.UTC(part(0, 4), month - 1, day, hour, minute, second);
-  // No day 0 and no February 30th: such days are another month's.
+  // Day 0 and February 30th do not exist: Date.UTC makes them days of another month.
   return new Date(ms).getUTCDate() === day ? ms : undefined;
 }
 
@@ -113,7 +113,7 @@ const ESM_INTERMEDIATE = 0x20;
 const ESM_UDHI = 0x40;
 
 /**
- * `perhaps`: only its body has an id and a stat, without the dates of a receipt: somebody may have written that to us.
+ * `perhaps`: only its body has an id and a stat, without the dates of a receipt: somebody may have written such a text.
  */
 export type ReceiptLikeness = 'certain' | 'perhaps' | 'none';
 

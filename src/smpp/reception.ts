@@ -1,6 +1,6 @@
 /**
- * The life of one accepted connection on the SMSC's side: silence until a bind, its verdict, then the session. Until
- * then everything else is answered with ESME_RINVBNDSTS, and a peer that does not bind in time is shown out.
+ * The life of one accepted connection on the SMSC's side: it waits for a bind, has it judged, and becomes a session.
+ * Before that everything else is answered with ESME_RINVBNDSTS, and a peer that does not bind in time is disconnected.
  */
 import type { Socket } from 'node:net';
 import { type BindMode, type BindPdu, bindModeOf, INTERFACE_VERSION, isBindId } from './bind.ts';
@@ -26,13 +26,13 @@ export interface SmppServerHandlers {
   onBind(bind: BindRequest, peer: Peer): number | Promise<number>;
   /** After an accepted bind has been answered: what is sent from here on comes after that answer. */
   onSession(session: ServerSession): SessionHandlers;
-  /** An exception out of these two handlers; without it, it is thrown again. */
+  /** An exception thrown by these two handlers; without this one it is thrown again. */
   onFault?(error: unknown): void;
 }
 
 export interface SmppServerDependencies {
   handlers: SmppServerHandlers;
-  /** Of every session; `window` bounds unanswered deliveries, `bindTimeoutMs` the time until the bind. */
+  /** For every session; `window` bounds unanswered deliveries, `bindTimeoutMs` the time until the bind. */
   options: SessionOptions;
   /** The server's own name in bind answers. */
   systemId?: string;

@@ -27,7 +27,7 @@ export interface SessionHandlers {
   onClose(reason: string): void;
   /** The response to a delivery that was reported as unknown by time-out. */
   onLateResponse?(sequence: number, status: number, messageId: string): void;
-  /** An exception out of these handlers or a result callback; the session goes on. */
+  /** An exception thrown by these handlers or a result callback; the session goes on. */
   onFault?(error: unknown): void;
 }
 
@@ -66,7 +66,7 @@ export class ServerSession {
     return this.#connection.close(reason);
   }
 
-  /** Any bytes at all, in order with the PDUs: to play a faulty peer. */
+  /** Sends any bytes at all, in order with the PDUs: to play a faulty peer. */
   sendRaw(bytes: Uint8Array): void {
     this.#connection.sendRaw(bytes);
   }

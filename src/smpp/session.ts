@@ -22,7 +22,7 @@ export interface ClientHandlers {
   onClose(reason: string): void;
   /** The response to a submit that was reported as unknown by time-out. */
   onLateResponse?(sequence: number, status: number, messageId: string): void;
-  /** An exception out of one of these handlers or a result callback; the session goes on. */
+  /** An exception thrown by one of these handlers or a result callback; the session goes on. */
   onFault?(error: unknown): void;
 }
 

@@ -304,7 +304,7 @@ export class OperatorDispatch {
 
   #record(message: QueuedMessage, outcome: Parameters<OutcomeRecorder['add']>[0]): void {
     this.#context.recorder.add(outcome, (committed) => {
-      // What stays claimed is no stray.
+      // A message that stays claimed must remain known, or it would be taken for a stray.
       if (committed) this.#known.delete(message);
       this.#underWay -= 1;
       if (this.#underWay === 0) for (const resolve of this.#allDone.splice(0)) resolve();

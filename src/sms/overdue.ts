@@ -1,6 +1,6 @@
 /**
- * What happens when no receipt came: kept receipts are tried again, segments that have waited long enough end as
- * ACCEPTD or UNKNOWN, and rows that were kept for a correction only are dropped.
+ * Decides what happens when no receipt came: kept receipts are tried again, segments that have waited long enough end
+ * as ACCEPTD or UNKNOWN, and rows that were kept only for a correction are dropped.
  */
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';

@@ -20,7 +20,7 @@ export interface Receipt {
 }
 
 const MAX_DETAIL_CHARACTERS = 300;
-/** SMPP 3.4 §5.2.23 has 64. No segment waits under an id that is no entry of an index: 2,700 bytes. */
+/** SMPP 3.4 §5.2.23 allows 64. No segment can wait under an id that does not fit into an index (2,700 bytes). */
 const MAX_ID_CHARACTERS = 1_000;
 /** A done date without seconds. */
 const MINUTE_DATE_DIGITS = 10;

@@ -1,6 +1,6 @@
 /**
- * What dead nodes held: their link slots and callbacks become free, and each message they had claimed is one
- * whose outcome nobody knows, to be sent once more or to wait for its receipt, as its operator's policy says.
+ * Takes over what dead nodes held: their link slots and callbacks become free. Nobody knows the outcome of the messages
+ * that they had claimed, so each is sent once more or waits for its receipt, as its operator's policy says.
  */
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';

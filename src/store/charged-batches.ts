@@ -1,7 +1,7 @@
 /**
- * Accepts messages or calls in batches, each charged and stored by one statement, and tells every request what became
- * of it. A batch whose commit was lost is run again, unchanged, until its outcome is known. A row that breaks the
- * statement fails alone. What a row is, and how it is stored, is for the product to say.
+ * Accepts messages or calls in batches, each charged and stored by one statement, and tells every request how it ended.
+ * A batch whose commit was lost is run again, unchanged, until its outcome is known. A row that breaks the
+ * statement fails alone. What a row is, and how it is stored, is up to the product.
  */
 import { FeigeError } from '../base/errors.ts';
 import { GroupCommit } from '../base/group-commit.ts';

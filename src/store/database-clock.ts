@@ -1,4 +1,4 @@
-/** The platform's time as the database has it, for whoever needs it once and follows no clock. */
+/** The platform's time as the database has it, for code that needs it once and follows no clock. */
 import type { Queryable, Statement } from './database.ts';
 
 const READ_NOW: Statement = {

@@ -110,7 +110,7 @@ export class DatabaseHosts {
 
   /**
    * Looks every two seconds whether another server took over: a primary that is gone without a word, or lives on
-   * beside its successor, ends no connection. `onMoved` drops those that lead to it, whoever found the other one.
+   * beside its successor, ends no connection. `onMoved` drops those that lead to it, however the successor was found.
    */
   watch(follower: Follower): void {
     if (!this.several) return;

@@ -85,7 +85,7 @@ export async function ensureDemoAccounts(db: Database): Promise<string[]> {
     const created = await createAccount(db, { username, passwordHash, points, settings });
     if (created.kind === 'created') made.push(username);
   }
-  // Only with its account: who released the number later on does not get it back at the next start.
+  // Only together with its account: a number that was released later must not come back at the next start.
   const taken = (await listNumbers(db)).some(
     (number) => number.snumber === DEMO_NUMBER.snumber || number.address === DEMO_NUMBER.address,
   );

@@ -365,7 +365,7 @@ async function readNote(dataDir: string): Promise<Note | undefined> {
   }
 }
 
-/** Written whole or not at all, and owned by whoever owns the directory. */
+/** Written whole or not at all, and owned by the owner of the directory. */
 async function writeNote(dataDir: string, note: Note): Promise<void> {
   const path = join(dataDir, 'postgres.json');
   const draft = `${path}.new`;

@@ -70,8 +70,9 @@ const FORGET_DEFERRED: Statement = {
 };
 
 /**
- * Marks segments as taken that were to go out once more, of messages that nobody has claimed; `whole` when nothing of
- * the message is left to send. The caller records the segments in the same transaction, which ends a whole one's row.
+ * Marks segments as taken that were about to be sent once more, of messages that nobody has claimed; `whole` when
+ * nothing of the message is left to send. The caller records the segments in the same transaction, which removes the
+ * row of a whole one.
  */
 export async function markTaken(
   tx: Queryable,

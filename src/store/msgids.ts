@@ -21,8 +21,8 @@ export class MsgidBlocks {
   }
 
   /**
-   * The first of `count` consecutive ids. A batch never spans two blocks: between the first and the last id in its
-   * ledger row there is no id of another node.
+   * The first of `count` consecutive ids. A batch never spans two blocks, so that there is no id of another node
+   * between the first and the last id in its ledger row.
    */
   async take(count: number): Promise<number> {
     if (this.#next + count > this.#end) {

@@ -7,9 +7,9 @@ import type { FollowingClock } from '../base/clock.ts';
 import type { Database, Queryable, StageConnection, Statement } from './database.ts';
 
 const RENEW_EVERY_MS = 2_000;
-/** After a renewal that failed: the links wait for it as soon as the database is back. */
+/** Pause after a renewal that failed. Once the database is back, the links wait for nothing but the next one. */
 const RETRY_AFTER_MS = 250;
-/** So short that a connection that vanished without a word is replaced twice before the lease runs out. */
+/** Short enough to replace a connection that vanished without a word twice before the lease runs out. */
 const RENEW_PATIENCE_MS = 2_500;
 const LEASE_MS = 8_000;
 /** Stop this much before the database's deadline: clocks drift, and a statement may be under way. */
@@ -48,7 +48,7 @@ const EXPIRE_LEASES: Statement = {
 
 const FORGET_EPOCH: Statement = { name: 'forget-epoch', text: 'DELETE FROM nodes WHERE epoch = $1' };
 
-/** SQL of an epoch for new claims: null once its lease has run out. */
+/** SQL for the epoch of new claims: null once its lease has run out. */
 export const LIVING_EPOCH = (epoch: string) =>
   `(SELECT epoch FROM nodes WHERE epoch = ${epoch}::int AND deadline > clock_timestamp())`;
 
@@ -81,7 +81,7 @@ export async function forgetEpoch(db: Queryable, epoch: number): Promise<void> {
 }
 
 export class NodeLease implements EpochHolder {
-  /** Its own: a renewal must not wait behind look-ups. */
+  /** A connection of its own, since a renewal must not wait behind look-ups. */
   readonly #connection: StageConnection;
   readonly #clock: FollowingClock;
   readonly #name: string;
@@ -138,7 +138,7 @@ export class NodeLease implements EpochHolder {
     await this.#connection.stop();
   }
 
-  /** One at a time; one after which no lease is held for sure is soon followed by the next. */
+  /** One at a time. If it is not certain after a renewal that the lease is held, the next follows soon. */
   #renewOnce(): void {
     this.#renewing ??= this.#renew()
       .catch(() => false)
@@ -149,7 +149,7 @@ export class NodeLease implements EpochHolder {
       });
   }
 
-  /** Whether this node has a lease by what the database said just now. */
+  /** Renews the lease or takes one; true if the database has just confirmed that this node holds it. */
   async #renew(): Promise<boolean> {
     const askedMs = performance.now();
     const [clock] = await this.#connection.query<{ now_ms: number }>(READ_CLOCK, []);

@@ -41,8 +41,8 @@ export function isRunning(identity: ProcessIdentity): boolean {
 }
 
 /**
- * Only what is not there is absent: when files can't be opened, nobody knows whether the process runs, and that is
- * thrown.
+ * Undefined only if the file does not exist. If it can't be opened for another reason, nobody knows whether the process
+ * runs, so the error is thrown.
  */
 function readIfThere(path: string): string | undefined {
   try {

@@ -50,7 +50,7 @@ async function readKeyFile(dataDir: string): Promise<string | undefined> {
   throw new FeigeError('DATA_DIR_UNUSABLE', message);
 }
 
-/** There whole or not at all, never over another one, and owned by whoever owns the directory. */
+/** Appears whole or not at all, never replaces another one, and belongs to the owner of the directory. */
 async function makeKeyFile(dataDir: string): Promise<void> {
   const path = join(dataDir, FILE_NAME);
   const draft = `${path}.new`;

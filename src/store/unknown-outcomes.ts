@@ -1,6 +1,7 @@
 /**
- * Messages of which nobody knows whether an operator took them, and nobody is asking any more: sent once more, or
- * waiting for a receipt until validity plus grace (design, promise 4). Each is decided and written in one statement.
+ * Decides about messages when it is unknown whether an operator took them, and no node waits for the answer any more:
+ * they are sent once more, or wait for a receipt until validity plus grace (design, promise 4). Each is decided and
+ * written in one statement.
  */
 import type { Queryable, Statement } from './database.ts';
 import { keyed } from './keyed.ts';

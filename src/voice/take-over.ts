@@ -1,7 +1,8 @@
 /**
- * What dead nodes held: an answered call is settled with the seconds that are known and never dialled again; one that
- * may have rung is dialled once more at the most; one that was not dialled goes back as if nothing had been. Taken over
- * and concluded in one transaction: were its answer lost, no call would be left claimed by a node that knows nothing of it.
+ * Takes over the calls of dead nodes: one that was answered is settled with the seconds that are known and never
+ * dialled again; one that may have rung is dialled once more at most; one that was not dialled goes back as if nothing
+ * had happened. Taking over and concluding is one transaction: even if its answer is lost, no call is left claimed by
+ * a node that knows nothing of it.
  */
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
@@ -77,7 +78,7 @@ export class CallTakeOver {
     return calls.length;
   }
 
-  /** What the database refuses of one call holds up no other. */
+  /** If the database refuses what concludes one call, this holds up no other. */
   async #takeOverOneByOne(epoch: number): Promise<number> {
     const calls = await takeOverCalls(this.#connection, epoch, MAX_BATCH);
     await Promise.all(calls.map((call) => this.#options.recorder.note(this.#conclude(epoch, call))));
