@@ -5,8 +5,8 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { lockDataDirectory } from '../../../src/store/data-directory-lock.ts';
-import { identifyProcess, isRunning } from '../../../src/store/process-identity.ts';
+import { lockDataDirectory } from '../../../../src/store/embedded/data-directory-lock.ts';
+import { identifyProcess, isRunning } from '../../../../src/store/embedded/process-identity.ts';
 
 let dataDir = '';
 

@@ -11,7 +11,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { FeigeError } from '../base/errors.ts';
+import { FeigeError } from '../../base/errors.ts';
 
 /** The user that PostgreSQL runs as; undefined where the process's own user will do. */
 export interface SystemAccount {

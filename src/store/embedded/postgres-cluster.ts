@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { FeigeError } from '../base/errors.ts';
+import { FeigeError } from '../../base/errors.ts';
 import type { PostgresHome, SystemAccount } from './postgres-binaries.ts';
 
 /** The superuser of the cluster. */

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { identifyProcess, isRunning } from '../../../src/store/process-identity.ts';
+import { identifyProcess, isRunning } from '../../../../src/store/embedded/process-identity.ts';
 
-const MODULE = fileURLToPath(new URL('../../../src/store/process-identity.ts', import.meta.url));
+const MODULE = fileURLToPath(new URL('../../../../src/store/embedded/process-identity.ts', import.meta.url));
 
 test('a process that is not there has no identity', () => {
   const self = identifyProcess(process.pid);

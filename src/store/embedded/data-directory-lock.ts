@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FeigeError } from '../base/errors.ts';
+import { FeigeError } from '../../base/errors.ts';
 import { identifyProcess, isRunning, type ProcessIdentity } from './process-identity.ts';
 
 const LOCK_FILE = /^lock\.(\d{1,15})$/;

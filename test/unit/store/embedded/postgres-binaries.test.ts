@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseAccount } from '../../../src/store/postgres-binaries.ts';
+import { parseAccount } from '../../../../src/store/embedded/postgres-binaries.ts';
 
 const ROOT = 'root:x:0:0:root:/root:/bin/bash';
 const NOBODY = 'nobody:x:65534:65533:nobody:/nonexistent:/usr/sbin/nologin';
