@@ -34,7 +34,7 @@ import { leaveSandbox } from './store/sandbox.ts';
 import { sealPlainPasswords } from './store/seal-passwords.ts';
 import { openSecretKeys } from './store/secret-key-file.ts';
 import { VoicePipeline } from './voice/pipeline.ts';
-import { openSpeech, type SpeechChoice } from './voice/speech-open.ts';
+import { openSpeech, type SpeechChoice } from './voice/speech/open.ts';
 
 const EMBEDDED_DATABASE_HOST = '127.0.0.1';
 
