@@ -12,9 +12,9 @@ import { hashPassword } from '../src/base/password.ts';
 import { type OperatorSettings, parseOperatorSettings } from '../src/domain/operator-settings.ts';
 import { createAccount } from '../src/store/account-admin.ts';
 import { Database } from '../src/store/database.ts';
-import { findRunningEmbeddedPostgres, startEmbeddedPostgres } from '../src/store/embedded-postgres.ts';
+import { findRunningEmbeddedPostgres, startEmbeddedPostgres } from '../src/store/embedded/postgres.ts';
 import { addOperator, listLinkSlots, updateOperator } from '../src/store/operators.ts';
-import { readPostmasterFile } from '../src/store/postgres-server.ts';
+import { readPostmasterFile } from '../src/store/embedded/postgres-server.ts';
 import { OPERATOR_CREDENTIALS } from './operator.ts';
 import { Program } from './program.ts';
 

@@ -1,6 +1,6 @@
 /** The speech engine that comes with Feige, kept busy for a while, in a process whose children can be counted. */
-import { openSpeech } from '../src/voice/speech-open.ts';
-import { SPEECH_RATE_HZ, type SpeechDriver, type SpeechVoice } from '../src/voice/speech.ts';
+import { SPEECH_RATE_HZ, type SpeechDriver, type SpeechVoice } from '../src/voice/speech/driver.ts';
+import { openSpeech } from '../src/voice/speech/open.ts';
 
 export type SpeechOrder = { readonly kind: 'speak'; readonly durationMs: number };
 export type SpeechReport = {

@@ -23,7 +23,7 @@ import { AccountDirectory } from './store/accounts.ts';
 import { callQueueHeadAge, countCalls } from './store/call-queue.ts';
 import { Database } from './store/database.ts';
 import { durabilityRisks } from './store/durability.ts';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from './store/embedded-postgres.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './store/embedded/postgres.ts';
 import { migrate } from './store/migrate.ts';
 import { LAST_MSGID } from './store/msgids.ts';
 import { NodeLease } from './store/node-lease.ts';
@@ -34,7 +34,7 @@ import { leaveSandbox } from './store/sandbox.ts';
 import { sealPlainPasswords } from './store/seal-passwords.ts';
 import { openSecretKeys } from './store/secret-key-file.ts';
 import { VoicePipeline } from './voice/pipeline.ts';
-import { openSpeech, type SpeechChoice } from './voice/speech-open.ts';
+import { openSpeech, type SpeechChoice } from './voice/speech/open.ts';
 
 const EMBEDDED_DATABASE_HOST = '127.0.0.1';
 

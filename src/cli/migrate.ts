@@ -30,7 +30,7 @@ async function migrateDatabase(config: Config): Promise<string[]> {
 
 async function migrateEmbedded(config: Config, migrate: (url: string) => Promise<string[]>): Promise<string[]> {
   const { createLogger } = await import('../base/log.ts');
-  const { startEmbeddedPostgres } = await import('../store/embedded-postgres.ts');
+  const { startEmbeddedPostgres } = await import('../store/embedded/postgres.ts');
   const postgres = await startEmbeddedPostgres({ dataDir: config.dataDir, log: createLogger({ level: 'silent' }) });
   try {
     return await migrate(postgres.url);

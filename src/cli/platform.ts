@@ -19,7 +19,7 @@ export async function requireConfig(): Promise<Config> {
 /** Of the server named by the configuration, or of the platform that runs on its data directory. */
 export async function findDatabaseUrl(config: Config): Promise<string | undefined> {
   if (config.databaseUrl !== undefined) return config.databaseUrl;
-  const { findRunningEmbeddedPostgres } = await import('../store/embedded-postgres.ts');
+  const { findRunningEmbeddedPostgres } = await import('../store/embedded/postgres.ts');
   try {
     return await findRunningEmbeddedPostgres(config.dataDir);
   } catch (error) {

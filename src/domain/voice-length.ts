@@ -26,7 +26,7 @@ const CAPITAL_MS = 500;
 const LETTER_MS = 160;
 const OTHER_MS = 450;
 const BLANK_MS = 100;
-/** Every ten steps of speed double the tempo, or halve it (voice/speech.ts). */
+/** Every ten steps of speed double the tempo, or halve it (voice/speech/driver.ts). */
 const STEPS_TO_DOUBLE = 10;
 
 /** Upper bound of the speech made of `text`, as it is read aloud, at `speed` (-10 to 10), in milliseconds. */

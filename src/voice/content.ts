@@ -6,7 +6,7 @@ import { readRecording } from '../store/call-recordings.ts';
 import type { QueuedCall } from '../store/call-queue.ts';
 import type { Database } from '../store/database.ts';
 import { parseRecording } from './recording.ts';
-import { type SpeechDriver, SpeechFailure, type SpeechVoice } from './speech.ts';
+import { type SpeechDriver, SpeechFailure, type SpeechVoice } from './speech/driver.ts';
 
 const MAX_KEPT_SAMPLES = 32 * 1024 * 1024;
 

@@ -1,9 +1,9 @@
 /** The RTP streams of this node's calls: passes each stream's events on to its call. */
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
-import { type OpenStream, RtpPlayer, type RtpStats } from './player.ts';
-import type { Connecting, Playing, ThreadSettings } from './player-protocol.ts';
-import type { PacketSpacing } from './player-spacing.ts';
+import type { Connecting, Playing, ThreadSettings } from './player/protocol.ts';
+import { type OpenStream, RtpPlayer, type RtpStats } from './player/rtp-player.ts';
+import type { PacketSpacing } from './player/spacing.ts';
 
 export interface StreamListener {
   /** Everything that was to be played has been sent. */

@@ -9,8 +9,8 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { createLogger } from '../../src/base/log.ts';
-import { findRunningEmbeddedPostgres, startEmbeddedPostgres } from '../../src/store/embedded-postgres.ts';
-import { identifyProcess } from '../../src/store/process-identity.ts';
+import { findRunningEmbeddedPostgres, startEmbeddedPostgres } from '../../src/store/embedded/postgres.ts';
+import { identifyProcess } from '../../src/store/embedded/process-identity.ts';
 
 const log = createLogger({ level: 'silent' });
 const HOLDER = fileURLToPath(new URL('../harness/hold-embedded-postgres.ts', import.meta.url));

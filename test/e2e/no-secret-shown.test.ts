@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { generate } from 'selfsigned';
-import { findRunningEmbeddedPostgres } from '../../src/store/embedded-postgres.ts';
+import { findRunningEmbeddedPostgres } from '../../src/store/embedded/postgres.ts';
 import { type CustomerServer, startCustomerServer } from '../harness/customer-server.ts';
 import { type PlatformProcess, startPlatformProcess } from '../harness/platform-process.ts';
 import { eventually } from '../harness/sms-node.ts';

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { parseSpeechWav } from '../../src/voice/speech-wav.ts';
+import { parseSpeechWav } from '../../src/voice/speech/wav.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 import { makeDataDir, type PlatformProcess, startPlatformProcess } from '../harness/platform-process.ts';
 import { eventually } from '../harness/sms-node.ts';

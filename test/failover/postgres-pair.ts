@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { chooseAccount } from '../../src/store/postgres-binaries.ts';
+import { chooseAccount } from '../../src/store/embedded/postgres-binaries.ts';
 import { continueServer, freePort, killServer, stopServerInItsTracks } from '../faults/server-processes.ts';
 import type { WorldDatabase } from '../faults/world-database.ts';
 

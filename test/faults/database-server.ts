@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { createLogger } from '../../src/base/log.ts';
-import { chooseAccount, findPostgresHome } from '../../src/store/postgres-binaries.ts';
-import { CLUSTER_USER, makeCluster } from '../../src/store/postgres-cluster.ts';
-import { startServer, stopServer } from '../../src/store/postgres-server.ts';
-import { isRunning, type ProcessIdentity } from '../../src/store/process-identity.ts';
+import { chooseAccount, findPostgresHome } from '../../src/store/embedded/postgres-binaries.ts';
+import { CLUSTER_USER, makeCluster } from '../../src/store/embedded/postgres-cluster.ts';
+import { startServer, stopServer } from '../../src/store/embedded/postgres-server.ts';
+import { isRunning, type ProcessIdentity } from '../../src/store/embedded/process-identity.ts';
 import { continueServer, freePort, killServer, stopServerInItsTracks } from './server-processes.ts';
 
 const HOST = '127.0.0.1';

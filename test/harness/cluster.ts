@@ -8,9 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { createLogger } from '../../src/base/log.ts';
-import { startEmbeddedPostgres } from '../../src/store/embedded-postgres.ts';
+import { startEmbeddedPostgres } from '../../src/store/embedded/postgres.ts';
 import { migrate } from '../../src/store/migrate.ts';
-import { identifyProcess, isRunning } from '../../src/store/process-identity.ts';
+import { identifyProcess, isRunning } from '../../src/store/embedded/process-identity.ts';
 
 export const TEMPLATE_DATABASE = 'feige_template';
 

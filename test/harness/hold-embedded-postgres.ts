@@ -1,6 +1,6 @@
 /** A program for tests of kills: starts the embedded PostgreSQL of the directory in its argument, says where, and waits. */
 import { createLogger } from '../../src/base/log.ts';
-import { startEmbeddedPostgres } from '../../src/store/embedded-postgres.ts';
+import { startEmbeddedPostgres } from '../../src/store/embedded/postgres.ts';
 
 const LONGEST_WAIT_MS = 300_000;
 

@@ -17,7 +17,7 @@ import type { AcceptOutcome } from '../../src/store/charged-batches.ts';
 import type { NewCall } from '../../src/voice/accept.ts';
 import { VoicePipeline } from '../../src/voice/pipeline.ts';
 import type { CallLookUp } from '../../src/voice/query.ts';
-import type { SpeechDriver } from '../../src/voice/speech.ts';
+import type { SpeechDriver } from '../../src/voice/speech/driver.ts';
 import { createTestDatabase } from './database.ts';
 import { eventually } from './sms-node.ts';
 

@@ -12,7 +12,7 @@ import { Worker } from 'node:worker_threads';
 import { hashPassword } from '../../src/base/password.ts';
 import { createAccount } from '../../src/store/account-admin.ts';
 import { Database } from '../../src/store/database.ts';
-import { findRunningEmbeddedPostgres } from '../../src/store/embedded-postgres.ts';
+import { findRunningEmbeddedPostgres } from '../../src/store/embedded/postgres.ts';
 import type { GuessPlan, GuessReport } from '../harness/guesser.ts';
 import { makeDataDir, type PlatformProcess, startPlatformProcess } from '../harness/platform-process.ts';
 

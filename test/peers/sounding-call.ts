@@ -3,7 +3,7 @@ import type { TestContext } from 'node:test';
 import { FollowingClock } from '../../src/base/clock.ts';
 import { createLogger } from '../../src/base/log.ts';
 import { type CallEnd, SipUserAgent, type TrunkTarget } from '../../src/sip/user-agent.ts';
-import { RtpPlayer, type RtpStats } from '../../src/voice/player.ts';
+import { RtpPlayer, type RtpStats } from '../../src/voice/player/rtp-player.ts';
 
 const ADDRESS = '127.0.0.1';
 const RTP_PORTS = { firstPort: 46_000, lastPort: 47_998 };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SpeechFailure } from '../../../src/voice/speech.ts';
-import type { SpeechDriver } from '../../../src/voice/speech.ts';
+import { SpeechFailure } from '../../../src/voice/speech/driver.ts';
+import type { SpeechDriver } from '../../../src/voice/speech/driver.ts';
 import { FaultProxy, type SplicedLine } from '../../faults/fault-proxy.ts';
 import { eventually } from '../../harness/sms-node.ts';
 import { startVoiceNode, toneSpeech, type VoiceNode } from '../../harness/voice-node.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { checkLedger } from '../../../src/store/ledger.ts';
-import { SpeechFailure } from '../../../src/voice/speech.ts';
+import { SpeechFailure } from '../../../src/voice/speech/driver.ts';
 import { eventually } from '../../harness/sms-node.ts';
 import { startVoiceNode, toneSpeech, type VoiceNode } from '../../harness/voice-node.ts';
 
