@@ -12,6 +12,7 @@ import { readRtp, type RtpPacket, writeRtp } from '../../../../src/sip/rtp-packe
 import type { RemoteMedia } from '../../../../src/sip/sdp.ts';
 import type { ThreadSettings } from '../../../../src/voice/player/protocol.ts';
 import { RtpPlayer, type RtpStats } from '../../../../src/voice/player/rtp-player.ts';
+import { percentile } from '../../../harness/percentile.ts';
 
 const ADDRESS = '127.0.0.1';
 const RANGE = { firstPort: 42_001, lastPort: 43_999 };
@@ -109,11 +110,6 @@ class Callee {
       await this.send(port, writeRtp({ ...header, payload: writeTelephoneEvent(event) }));
     }
   }
-}
-
-function percentile(values: number[], share: number): number {
-  const sorted = values.toSorted((left, right) => left - right);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
 
 test('a second of speech arrives whole, every 20 ms, with 400 ms of silence after it', async (t) => {
